@@ -1,0 +1,162 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: report
+type: aggregate
+short_description: Writes what a run found and did as text, JSON, Markdown, JUnit and HTML
+description:
+  - Collects the evidence of a run on a fleet - preflight verdicts, failures, bytes sent, site health - and writes one
+    report at the end of the run, also when hosts failed or the run was cut short by a site that is down.
+  - Says nothing for runs that touch no host of the group V(sites).
+version_added: 0.1.0
+author: edgeai.sites contributors (@edgeai-sites)
+options:
+  directory:
+    description:
+      - Directory on the controller that receives C(report.txt), C(report.json), C(report.md), C(junit.xml) and C(index.html).
+      - V({fleet}) is replaced by the name of the fleet.
+    type: path
+    default: ~/.edgeai/{fleet}/report
+    env:
+      - name: EDGEAI_REPORT_DIR
+    ini:
+      - section: callback_report
+        key: directory
+requirements:
+  - Enable it in C(ansible.cfg) with C(callbacks_enabled = edgeai.sites.report).
+"""
+
+import datetime
+import json
+import os
+import shutil
+import tempfile
+
+from ansible.plugins.callback import CallbackBase
+from ansible_collections.edgeai.sites.plugins.module_utils.report.html import render_html
+from ansible_collections.edgeai.sites.plugins.module_utils.report.junit import render_junit
+from ansible_collections.edgeai.sites.plugins.module_utils.report.summary import summarise
+from ansible_collections.edgeai.sites.plugins.module_utils.report.text import render_markdown, render_text
+
+NODE_VARS = {"runtime": "edge_runtime", "arch": "edge_arch", "gpu": "edge_gpu", "lines": "edge_lines"}
+
+
+class CallbackModule(CallbackBase):
+    CALLBACK_VERSION = 2.0
+    CALLBACK_TYPE = "aggregate"
+    CALLBACK_NAME = "edgeai.sites.report"
+    CALLBACK_NEEDS_ENABLED = True
+
+    def __init__(self):
+        super().__init__()
+        self.record = {
+            "schema": 1, "fleet": "", "playbook": "", "started": _now(), "finished": "", "check_mode": False,
+            "sites": {}, "hosts": {}, "steps": [], "preflight": [], "health": {},
+        }
+        self._step = None
+        self._site_of = {}
+
+    def v2_playbook_on_start(self, playbook):
+        self.record["playbook"] = os.path.basename(getattr(playbook, "_file_name", "") or "")
+
+    def v2_playbook_on_play_start(self, play):
+        self._learn_fleet(play)
+        self._end_step()
+        self._step = (play.get_name().partition(" | ")[0], datetime.datetime.now())
+        self.record["check_mode"] = bool(play.check_mode)
+
+    def v2_runner_on_ok(self, result):
+        self._take(result)
+
+    def v2_runner_on_failed(self, result, ignore_errors=False):
+        self._take(result)
+        if not ignore_errors:
+            message = str(result.result.get("msg", "")).strip().splitlines()
+            self._host(result)["failures"].append({
+                "step": self._step[0] if self._step else "",
+                "task": result.task.get_name().rpartition(" : ")[2],
+                "message": message[0] if message else "no message",
+            })
+
+    def v2_runner_on_unreachable(self, result):
+        message = str(result.result.get("msg", "")).strip().splitlines()
+        self._host(result)["unreachable"] = message[0] if message else "no answer"
+
+    def v2_playbook_on_stats(self, stats):
+        self._end_step()
+        self.record["finished"] = _now()
+        if not self.record["sites"]:
+            return
+        summary = summarise(self.record)
+        width = shutil.get_terminal_size((110, 24)).columns
+        directory = os.path.expanduser(self.get_option("directory").replace("{fleet}", self.record["fleet"] or "fleet"))
+        text = render_text(summary, width)
+        _write_all(directory, {
+            "report.txt": text,
+            "report.json": json.dumps(self.record, indent=2, sort_keys=True, default=str) + "\n",
+            "report.md": render_markdown(summary),
+            "junit.xml": render_junit(summary),
+            "index.html": render_html(summary),
+        })
+        self._display.display("\nREPORT  " + text)
+        self._display.display(f"report for the browser: {os.path.join(directory, 'index.html')}")
+
+    def _take(self, result):
+        """Keep what our own modules found; every other result only counts."""
+        data, host = result.result, self._host(result)
+        host["changed"] += bool(data.get("changed"))
+        host["bytes_sent"] += int(data.get("bytes_sent") or 0)
+        action = str(result.task.action).rpartition(".")[2]
+        if action == "preflight_report":
+            self.record["preflight"] = list(data.get("verdicts", ()))
+        elif action == "site_health" and "targets" in data:
+            site = self._site_of.get(result.host.get_name(), data.get("site", ""))
+            self.record["health"][site] = {key: data.get(key) for key in ("healthy", "targets", "nodes", "verdicts")}
+
+    def _host(self, result):
+        return self.record["hosts"].setdefault(
+            result.host.get_name(), {"changed": 0, "bytes_sent": 0, "unreachable": None, "failures": []})
+
+    def _learn_fleet(self, play):
+        """Sites and nodes come from the inventory, so that a site that never answered is in the report too."""
+        manager = play.get_variable_manager()
+        inventory = getattr(manager, "_inventory", None)
+        if self.record["sites"] or inventory is None or "sites" not in inventory.groups:
+            return
+        for host in inventory.get_hosts("sites"):
+            values = manager.get_vars(play=play, host=host, include_hostvars=False)
+            site = str(values.get("edge_site", ""))
+            self.record["fleet"] = self.record["fleet"] or str(values.get("edge_fleet", ""))
+            self._site_of[host.get_name()] = site
+            node = {"name": host.get_name(), "address": str(values.get("ansible_host", ""))}
+            node.update({key: values.get(variable, "") for key, variable in NODE_VARS.items()})
+            self.record["sites"].setdefault(site, []).append(node)
+
+    def _end_step(self):
+        if self._step is None:
+            return
+        name, began = self._step
+        took = (datetime.datetime.now() - began).total_seconds()
+        if self.record["steps"] and self.record["steps"][-1]["name"] == name:
+            self.record["steps"][-1]["seconds"] += took
+        else:
+            self.record["steps"].append({"name": name, "seconds": took})
+        self._step = None
+
+
+def _now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _write_all(directory, files):
+    """Each file appears whole or not at all: a reader may look while a run ends."""
+    os.makedirs(directory, exist_ok=True)
+    for name, content in files.items():
+        handle, temporary = tempfile.mkstemp(dir=directory, prefix=".")
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(content)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, os.path.join(directory, name))

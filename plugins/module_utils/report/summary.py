@@ -1,0 +1,172 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From the record of a run to what a person wants to know: is every site as wanted, and if not, why.
+
+Pure: no I/O, no clock, no Ansible. A *record* is the dictionary that the ``report`` callback collects:
+
+.. code-block:: text
+
+    {"schema": 1, "fleet": str, "started": ISO 8601, "finished": ISO 8601, "playbook": str, "check_mode": bool,
+     "sites": {site: [{"name", "runtime", "arch", "gpu", "address", "lines"}]},
+     "hosts": {host: {"changed": int, "bytes_sent": int, "unreachable": str | None,
+                      "failures": [{"step", "task", "message"}]}},
+     "steps": [{"name", "seconds": float}],
+     "preflight": [verdict + {"site", "host"}],
+     "health": {site: {"healthy": bool, "targets": [...], "nodes": [...], "verdicts": [...]}}}
+
+``targets`` and ``nodes`` are what the module ``site_health`` returns.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+AS_WANTED = "as wanted"
+NOT_AS_WANTED = "not as wanted"
+REFUSED = "refused"
+FAILED = "failed"
+UNREACHABLE = "unreachable"
+NOT_CHECKED = "not checked"
+
+#: Worst first: a site shows the worst thing that is true of it.
+STATUS_ORDER = (UNREACHABLE, REFUSED, FAILED, NOT_AS_WANTED, NOT_CHECKED, AS_WANTED)
+BAD = frozenset((UNREACHABLE, REFUSED, FAILED, NOT_AS_WANTED))
+
+
+@dataclass(frozen=True)
+class NodeLine:
+    """One node of a site as the report shows it."""
+
+    name: str
+    runtime: str
+    arch: str
+    address: str
+    version: str
+    engine: str  # "real", "stand-in" or "" when the node did not report a version
+    state: str
+    changed: int
+    bytes_sent: int
+
+
+@dataclass(frozen=True)
+class SiteSummary:
+    """One site: its status, why, what runs where, and what was observed."""
+
+    name: str
+    status: str
+    reasons: tuple[str, ...]
+    nodes: tuple[NodeLine, ...]
+    targets: tuple[dict[str, Any], ...]
+    verdicts: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The whole run."""
+
+    fleet: str
+    playbook: str
+    started: str
+    finished: str
+    check_mode: bool
+    sites: tuple[SiteSummary, ...]
+    steps: tuple[dict[str, Any], ...]
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def good(self) -> bool:
+        """True when no site is known to be other than wanted. A fleet without sites is never good."""
+        return bool(self.sites) and not any(site.status in BAD for site in self.sites)
+
+
+def engine_of(version: str) -> str:
+    """``"stand-in"`` when the version's build metadata says so, ``"real"`` otherwise, ``""`` without a version."""
+    if not version:
+        return ""
+    return "stand-in" if "standin" in version.partition("+")[2] else "real"
+
+
+def summarise(record: dict[str, Any]) -> Summary:
+    """Summarise a run record. Sites are sorted worst first, then by name."""
+    sites = [_site(name, nodes, record) for name, nodes in record.get("sites", {}).items()]
+    sites.sort(key=lambda site: (STATUS_ORDER.index(site.status), site.name))
+    counts = {status: sum(site.status == status for site in sites) for status in STATUS_ORDER}
+    return Summary(
+        fleet=record.get("fleet", ""),
+        playbook=record.get("playbook", ""),
+        started=record.get("started", ""),
+        finished=record.get("finished", ""),
+        check_mode=bool(record.get("check_mode")),
+        sites=tuple(sites),
+        steps=tuple(record.get("steps", ())),
+        counts={status: number for status, number in counts.items() if number},
+    )
+
+
+def _site(name: str, nodes: list[dict[str, Any]], record: dict[str, Any]) -> SiteSummary:
+    hosts = {node["name"]: record.get("hosts", {}).get(node["name"], {}) for node in nodes}
+    health = record.get("health", {}).get(name)
+    preflight = [row for row in record.get("preflight", ()) if row.get("site") == name]
+    status, reasons = _status(hosts, health, preflight)
+    observed = {node["name"]: node for node in (health or {}).get("nodes", ())}
+    return SiteSummary(
+        name=name,
+        status=status,
+        reasons=tuple(reasons),
+        nodes=tuple(_node(node, hosts[node["name"]], observed.get(node["name"], {})) for node in nodes),
+        targets=tuple((health or {}).get("targets", ())),
+        verdicts=tuple(preflight) + tuple((health or {}).get("verdicts", ())),
+    )
+
+
+def _status(hosts: dict[str, Any], health: dict[str, Any] | None, preflight: list[dict[str, Any]]):
+    """The worst true status and the reasons for it, in the words of the evidence."""
+    unreachable = [f"{host}: {data['unreachable']}" for host, data in hosts.items() if data.get("unreachable")]
+    if unreachable:
+        return UNREACHABLE, unreachable
+    refused = [_explain(row) for row in preflight if row.get("verdict") in ("fail", "error")]
+    if refused:
+        return REFUSED, refused
+    failures = [
+        f"{host}: {failure['task']}: {failure['message']}"
+        for host, data in hosts.items()
+        for failure in data.get("failures", ())
+    ]
+    if health is not None and not health.get("healthy"):
+        observed = [_explain(row) for row in health.get("verdicts", ()) if row.get("verdict") not in ("pass", "warn")]
+        return NOT_AS_WANTED, observed or failures or ["the site gave no evidence of health"]
+    if failures:
+        return FAILED, failures
+    if health is None:
+        return NOT_CHECKED, ["this run did not verify the site"]
+    return AS_WANTED, []
+
+
+def _explain(row: dict[str, Any]) -> str:
+    subject = row.get("host") or row.get("target") or ""
+    text = f"{subject}: {row.get('check', '')}: found {row.get('found', 'nothing')}, wanted {row.get('wanted', '')}"
+    return f"{text}. {row['remedy']}" if row.get("remedy") else text
+
+
+def _node(node: dict[str, Any], host: dict[str, Any], observed: dict[str, Any]) -> NodeLine:
+    version = observed.get("version") or ""
+    if host.get("unreachable"):
+        state = "unreachable"
+    elif host.get("failures"):
+        state = "failed"
+    elif not observed:
+        state = "not checked"
+    else:
+        state = "ready" if observed.get("ready") else "not ready"
+    return NodeLine(
+        name=node["name"],
+        runtime=node.get("runtime", ""),
+        arch=node.get("arch", ""),
+        address=node.get("address", ""),
+        version=version,
+        engine=engine_of(version),
+        state=state,
+        changed=host.get("changed", 0),
+        bytes_sent=host.get("bytes_sent", 0),
+    )

@@ -1,0 +1,108 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The report for a terminal and for Markdown: the same tables, two dresses. Pure."""
+from __future__ import annotations
+
+import textwrap
+
+from ansible_collections.edgeai.sites.plugins.module_utils.report import summary as s
+from ansible_collections.edgeai.sites.plugins.module_utils.report import words
+
+NODE_HEAD = ("node", "runtime", "state", "version", "sent")
+TARGET_HEAD = ("workload", "node", "image", "digest", "answer", "verdict")
+
+
+def headline(summary: s.Summary) -> str:
+    """One line: which fleet, how many sites in which state."""
+    parts = [f"{number} {status}" for status, number in summary.counts.items()]
+    mode = " (check mode: nothing was changed)" if summary.check_mode else ""
+    return f"fleet {summary.fleet}: {words.plural(len(summary.sites), 'site')}, {', '.join(parts) or 'none'}{mode}"
+
+
+def node_rows(site: s.SiteSummary) -> list[tuple[str, ...]]:
+    """Rows under :data:`NODE_HEAD`."""
+    return [
+        (
+            node.name,
+            node.runtime,
+            node.state,
+            f"{node.version} (stand-in)" if node.engine == "stand-in" else node.version or "-",
+            words.size(node.bytes_sent) if node.bytes_sent else "-",
+        )
+        for node in site.nodes
+    ]
+
+
+def target_rows(site: s.SiteSummary) -> list[tuple[str, ...]]:
+    """Rows under :data:`TARGET_HEAD`."""
+    return [
+        (
+            target.get("name", ""),
+            target.get("node", ""),
+            target.get("image", ""),
+            words.digest(target.get("digest", "")),
+            words.answer(target),
+            target.get("verdict", ""),
+        )
+        for target in site.targets
+    ]
+
+
+def step_rows(summary: s.Summary) -> list[tuple[str, str]]:
+    """Each step with the time it took, in the order it ran."""
+    return [(step["name"], words.seconds(step["seconds"])) for step in summary.steps]
+
+
+def render_text(summary: s.Summary, width: int = 100) -> str:
+    """The report for a terminal of ``width`` columns."""
+    lines = [headline(summary), ""]
+    for site in summary.sites:
+        lines.append(f"{site.name}: {site.status}")
+        for reason in site.reasons:
+            lines += textwrap.wrap(reason, width - 4, initial_indent="  ! ", subsequent_indent="    ")
+        lines += _columns(NODE_HEAD, node_rows(site))
+        if site.targets:
+            lines += [""] + _columns(TARGET_HEAD, target_rows(site))
+        lines += [f"  warning  {_warning(row)}" for row in site.verdicts if row.get("verdict") == "warn"]
+        lines.append("")
+    if summary.steps:
+        lines.append("  ".join(f"{name} {took}" for name, took in step_rows(summary)))
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def render_markdown(summary: s.Summary) -> str:
+    """The report for a merge request, a ticket or a chat."""
+    lines = [f"# {headline(summary)}", "", f"`{summary.playbook}`, {summary.started} to {summary.finished}", ""]
+    for site in summary.sites:
+        lines += [f"## {site.name}: {site.status}", ""]
+        lines += [f"- {_cell(reason)}" for reason in site.reasons] + ([""] if site.reasons else [])
+        lines += _markdown_table(NODE_HEAD, node_rows(site))
+        if site.targets:
+            lines += _markdown_table(TARGET_HEAD, target_rows(site))
+        warnings = [_warning(row) for row in site.verdicts if row.get("verdict") == "warn"]
+        lines += [f"- warning: {_cell(text)}" for text in warnings] + ([""] if warnings else [])
+    lines += _markdown_table(("step", "took"), step_rows(summary)) if summary.steps else []
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _warning(row: dict) -> str:
+    subject = row.get("host") or row.get("target") or ""
+    remedy = f". {row['remedy']}" if row.get("remedy") else ""
+    return f"{subject}: {row.get('check', '')}: {row.get('found', '')}{remedy}"
+
+
+def _columns(head, rows) -> list[str]:
+    table = [tuple(head)] + [tuple(str(cell) for cell in row) for row in rows]
+    widths = [max(len(row[index]) for row in table) for index in range(len(head))]
+    return ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in table]
+
+
+def _markdown_table(head, rows) -> list[str]:
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += ["| " + " | ".join(_cell(cell) for cell in row) + " |" for row in rows]
+    return lines + [""]
+
+
+def _cell(value) -> str:
+    return str(value).replace("|", "\\|").replace("\n", " ")

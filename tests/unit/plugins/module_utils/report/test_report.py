@@ -1,0 +1,146 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import copy
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import pytest
+from ansible_collections.edgeai.sites.plugins.module_utils.report import summary as s
+from ansible_collections.edgeai.sites.plugins.module_utils.report import words
+from ansible_collections.edgeai.sites.plugins.module_utils.report.html import render_html
+from ansible_collections.edgeai.sites.plugins.module_utils.report.junit import render_junit
+from ansible_collections.edgeai.sites.plugins.module_utils.report.text import render_markdown, render_text
+
+NODE = {"name": "camera-a", "runtime": "k3s_agent", "arch": "amd64", "gpu": "none", "address": "192.0.2.12", "lines": ["a"]}
+HOST = {"changed": 2, "bytes_sent": 68_100_000, "unreachable": None, "failures": []}
+TARGET = {
+    "name": "vision-line-a", "workload": "vision", "line": "line-a", "node": "camera-a", "image": "lab.example/vision:1",
+    "digest": "sha256:" + "ab" * 32, "answer": "class 3", "latency_ms": 12.4, "verdict": "pass",
+}
+SEEN = {"name": "camera-a", "version": "v1.36.5+k3s1.standin", "ready": True}
+PASS = {"check": "answer", "verdict": "pass", "found": "3", "wanted": "3", "remedy": "", "target": "vision-line-a"}
+
+
+def record(**changes):
+    base = {
+        "schema": 1, "fleet": "demo", "started": "2026-01-01T00:00:00Z", "finished": "2026-01-01T00:01:00Z",
+        "playbook": "site.yml", "check_mode": False, "sites": {"hall": [NODE]}, "hosts": {"camera-a": HOST},
+        "steps": [{"name": "k3s", "seconds": 12.34}], "preflight": [],
+        "health": {"hall": {"healthy": True, "targets": [TARGET], "nodes": [SEEN], "verdicts": [PASS]}},
+    }
+    return {**copy.deepcopy(base), **changes}
+
+
+def failing(task="Start", message="it broke"):
+    return {"camera-a": {**HOST, "failures": [{"step": "k3s", "task": task, "message": message}]}}
+
+
+UNHEALTHY = {"hall": {"healthy": False, "targets": [], "nodes": [], "verdicts": [{**PASS, "verdict": "fail", "found": "4"}]}}
+REFUSAL = [{"site": "hall", "host": "camera-a", "check": "disk", "verdict": "fail", "found": "1 GB", "wanted": "4 GB", "remedy": "free some"}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "reason"),
+    [
+        ({}, s.AS_WANTED, None),
+        ({"health": {}}, s.NOT_CHECKED, "did not verify"),
+        ({"hosts": failing()}, s.FAILED, "camera-a: Start: it broke"),
+        ({"health": {}, "hosts": failing()}, s.FAILED, "it broke"),
+        ({"health": UNHEALTHY}, s.NOT_AS_WANTED, "found 4, wanted 3"),
+        ({"health": {"hall": {"healthy": False, "targets": [], "nodes": [], "verdicts": []}}}, s.NOT_AS_WANTED, "no evidence"),
+        ({"preflight": REFUSAL}, s.REFUSED, "free some"),
+        ({"preflight": [{**REFUSAL[0], "verdict": "warn"}]}, s.AS_WANTED, None),
+        ({"preflight": [{**REFUSAL[0], "site": "other"}]}, s.AS_WANTED, None),
+        ({"hosts": {"camera-a": {**HOST, "unreachable": "timed out"}}, "preflight": REFUSAL}, s.UNREACHABLE, "timed out"),
+    ],
+)
+def test_a_site_shows_the_worst_that_is_true(changes, status, reason):
+    summary = s.summarise(record(**changes))
+    assert summary.sites[0].status == status
+    assert summary.good is (status not in s.BAD)
+    assert any(reason in text for text in summary.sites[0].reasons) if reason else not summary.sites[0].reasons
+
+
+def test_no_site_is_never_good():
+    assert not s.summarise(record(sites={})).good
+
+
+def test_worst_site_comes_first():
+    sites = {"alpha": [{**NODE, "name": "one"}], "hall": [NODE], "zeta": [{**NODE, "name": "two"}]}
+    summary = s.summarise(record(sites=sites, hosts={"camera-a": HOST, "two": {**HOST, "unreachable": "no route"}}))
+    assert [site.name for site in summary.sites] == ["zeta", "alpha", "hall"]
+
+
+@pytest.mark.parametrize(
+    ("version", "engine"),
+    [("v1.36.5+k3s1", "real"), ("v1.36.5+k3s1.standin", "stand-in"), ("", ""), ("v1.36.5-standin", "real")],
+)
+def test_engine_is_read_from_build_metadata(version, engine):
+    assert s.engine_of(version) == engine
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "text"),
+    [
+        (words.seconds, 0.42, "0.4 s"), (words.seconds, 75, "1 min 15 s"), (words.size, 512, "512 B"),
+        (words.size, 68_100_000, "68.1 MB"), (words.size, 5_000_000_000_000, "5000.0 GB"),
+        (words.digest, "sha256:" + "ab" * 32, "abababababab"), (words.digest, "", ""),
+        (words.answer, TARGET, "class 3 in 12 ms"), (words.answer, {}, "-"), (words.answer, {"answer": 0, "latency_ms": None}, "0"),
+    ],
+)
+def test_words(function, value, text):
+    assert function(value) == text
+
+
+@pytest.mark.parametrize("render", [render_text, render_markdown, render_html])
+def test_formats_say_what_runs_and_which_engine(render):
+    page = render(s.summarise(record()))
+    for wanted in ("hall", "as wanted", "camera-a", "v1.36.5+k3s1.standin (stand-in)", "vision-line-a", "class 3 in 12 ms", "68.1 MB", "12.3 s"):
+        assert wanted in page
+
+
+def test_text_shows_reasons_and_warnings():
+    page = render_text(s.summarise(record(health=UNHEALTHY, preflight=[{**REFUSAL[0], "verdict": "warn"}])))
+    assert "! vision-line-a: answer: found 4, wanted 3" in page
+    assert "warning  camera-a: disk: 1 GB. free some" in page
+
+
+def test_html_is_closed_escaped_and_asks_for_nothing():
+    hostile = "<script>alert(1)</script>"
+    page = render_html(s.summarise(record(hosts=failing(task=hostile, message=hostile))))
+    assert "<script" not in page and "&lt;script&gt;" in page
+    assert "http://" not in page and "https://" not in page and "src=" not in page and "@import" not in page
+    opened = []
+
+    class Balance(HTMLParser):
+        def handle_starttag(self, tag, attrs):
+            if tag != "meta":
+                opened.append(tag)
+
+        def handle_endtag(self, tag):
+            assert opened.pop() == tag
+
+    Balance().feed(page)
+    assert opened == []
+
+
+def test_markdown_keeps_its_table():
+    page = render_markdown(s.summarise(record(hosts=failing(message="a | b\nc"))))
+    assert "a \\| b c" in page
+
+
+@pytest.mark.parametrize(
+    ("changes", "tests", "failures", "errors"),
+    [({}, 2, 0, 0), ({"health": UNHEALTHY}, 2, 2, 0), ({"health": {}}, 1, 0, 1), ({"preflight": REFUSAL}, 3, 2, 0)],
+)
+def test_junit_counts(changes, tests, failures, errors):
+    suite = ET.fromstring(render_junit(s.summarise(record(**changes))).partition("\n")[2]).find("testsuite")
+    assert [int(suite.get(key)) for key in ("tests", "failures", "errors")] == [tests, failures, errors]
+    assert len(suite.findall("testcase")) == tests
+
+
+def test_junit_survives_control_characters():
+    ET.fromstring(render_junit(s.summarise(record(hosts=failing(message="\x1b[31mred\x00")))).partition("\n")[2])
