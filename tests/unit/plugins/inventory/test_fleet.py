@@ -1,0 +1,167 @@
+"""The plugin as Ansible runs it, and the inventories of this repository."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible.errors import AnsibleParserError
+from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible_collections.edgeai.sites.plugins.inventory import fleet as plugin
+from ansible_collections.edgeai.sites.plugins.module_utils.fleet.expand import expand
+
+ROOT = Path(__file__).resolve().parents[4]
+FLEETS = sorted([*ROOT.glob("inventories/*/fleet.yml"), *ROOT.glob("molecule/*/inventory/fleet.yml")])
+SMALL = """
+plugin: edgeai.sites.fleet
+fleet: small
+vars:
+  greeting: "{{ edge_site }} says hello"
+sites:
+  - name: north
+    nodes:
+      - {name: n1, address: 192.0.2.11, runtime: k3s_server, arch: amd64%s}
+"""
+
+
+def ansible(command, *arguments, **environment):
+    """Run an Ansible command with its own defaults, as AWX does: no ansible.cfg, plugins found by `auto`."""
+    return subprocess.run(
+        [Path(sys.executable).with_name(command), *map(str, arguments)],
+        env={
+            **os.environ,
+            "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible" / "dev"),
+            "ANSIBLE_NOCOLOR": "1",
+            **environment,
+        },
+        cwd="/",  # no ansible.cfg there
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def listed(inventory):
+    result = ansible("ansible-inventory", "-i", ROOT / "inventories" / inventory, "--list")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_demo_and_plain_yaml_are_the_same_inventory():
+    demo = listed("demo")
+    assert sorted(demo["_meta"]["hostvars"]) == ["camera-a", "camera-b", "hall1-server"]
+    assert demo == listed("plain")
+
+
+def test_factories_are_what_the_readme_says():
+    layout = expand(yaml.safe_load((ROOT / "inventories/factories/fleet.yml").read_text()))
+    nodes = {name: host for name, host in layout.hosts.items() if "cloud" not in host.groups}
+    assert len(layout.groups["sites"].children) == 12
+    assert len(nodes) == 200
+    runtimes = Counter(host.variables["edge_runtime"] for host in nodes.values())
+    assert runtimes["edgecore"] > 30 and runtimes["k3s_agent"] > 100
+    kubeedge = {host.groups[0] for host in nodes.values() if "edgecore_nodes" in host.groups}
+    assert len(kubeedge) == 3
+    assert {host.variables["edge_arch"] for host in nodes.values()} == {"amd64", "arm64", "arm"}
+    assert {host.variables["edge_gpu"] for host in nodes.values()} == {"none", "dgpu", "tegra"}
+    assert [name for name, host in layout.hosts.items() if "cloud" in host.groups]
+
+
+def test_there_are_fleets_to_check():
+    assert {path.parent.name for path in FLEETS} >= {"demo", "factories"}
+
+
+@pytest.mark.parametrize("path", FLEETS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_fleets_of_this_repository_have_no_mistakes(path):
+    plugin._refuse_mistakes(path)
+
+
+def test_golden_answers_are_those_of_the_labs_image():
+    """The lab writes what its models answer; the demo asks the same question and expects the same answer."""
+    golden_file = ROOT / ".lab" / "mirror" / "golden.json"
+    if not golden_file.exists():
+        pytest.skip("the lab has not built its images yet (make demo)")
+    recorded = json.loads(golden_file.read_text())
+    for workload in yaml.safe_load((ROOT / "inventories/demo/fleet.yml").read_text())["workloads"]:
+        assert workload["golden"] == recorded[workload["image"]]
+
+
+def test_mistakes_stop_ansible_with_file_and_line(tmp_path):
+    path = tmp_path / "broken.fleet.yml"
+    path.write_text(SMALL % ", gpus: tegra", encoding="utf-8")
+    result = ansible("ansible-inventory", "-i", path, "--list", ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED="1")
+    assert result.returncode != 0
+    assert f"{path}:9:75: sites[0].nodes[0].gpus: unknown key 'gpus'. Did you mean 'gpu'?" in result.stderr
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(tmp_path):
+    path = tmp_path / "fleet.yml"
+    path.write_text(SMALL.replace("small", "Small") % ", arch_: x, vars: {edge_site: x}", encoding="utf-8")
+    with pytest.raises(AnsibleParserError) as raised:
+        plugin._refuse_mistakes(path)
+    lines = str(raised.value).splitlines()
+    assert lines[0] == f"{path} has 3 mistakes:"
+    assert [line.split(": ")[1] for line in lines[1:]] == [
+        "fleet",
+        "sites[0].nodes[0].arch_",
+        "sites[0].nodes[0].vars.edge_site",
+    ]
+
+
+def test_without_jsonschema_the_error_is_a_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(plugin, "Draft202012Validator", None)
+    with pytest.raises(AnsibleParserError, match=r"python3 -m pip install 'jsonschema>=4.17'"):
+        plugin._refuse_mistakes(tmp_path / "fleet.yml")
+
+
+def test_a_file_encrypted_as_a_whole_is_refused(tmp_path):
+    path = tmp_path / "fleet.yml"
+    path.write_text("$ANSIBLE_VAULT;1.1;AES256\n00\n", encoding="utf-8")
+    with pytest.raises(AnsibleParserError, match="encrypt_string"):
+        plugin._refuse_mistakes(path)
+
+
+def test_a_bad_expression_is_found_before_anything_runs():
+    assert plugin._expression_error("status == 'ok'") is None
+    assert "jmespath" in plugin._expression_error("status = 'ok'")
+
+
+@pytest.mark.parametrize(
+    ("name", "mine"),
+    [
+        ("fleet.yml", True),
+        ("fleet.yaml", True),
+        ("berlin.fleet.yml", True),
+        ("hosts.yml", False),
+        ("myfleet.yml", False),
+        ("fleet.ini", False),
+    ],
+)
+def test_file_names(tmp_path, name, mine):
+    path = tmp_path / name
+    path.write_text("x", encoding="utf-8")
+    assert plugin.InventoryModule().verify_file(str(path)) is mine
+
+
+def test_templates_and_vaulted_values_pass_through(tmp_path):
+    secret = VaultLib([("default", VaultSecret(b"key"))]).encrypt("planted-secret").decode()
+    text = SMALL % ""
+    text = text.replace("vars:\n", "vars:\n  token: !vault |\n" + "".join(f"    {line}\n" for line in secret.splitlines()))
+    (tmp_path / "fleet.yml").write_text(text, encoding="utf-8")
+    (tmp_path / "key").write_text("key", encoding="utf-8")
+    result = ansible(
+        "ansible",
+        *("-i", tmp_path / "fleet.yml", "--vault-password-file", tmp_path / "key", "n1"),
+        *("-m", "ansible.builtin.debug", "-a", "msg='{{ greeting }} {{ token }}'"),
+    )
+    assert "north says hello planted-secret" in result.stdout, result.stdout + result.stderr
+    listing = ansible("ansible-inventory", "-i", tmp_path / "fleet.yml", "--vault-password-file", tmp_path / "key", "--list")
+    assert "planted-secret" not in listing.stdout
+    assert "$ANSIBLE_VAULT" in listing.stdout
