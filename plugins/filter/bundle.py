@@ -1,0 +1,64 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Filters over bundles: bundle_manifest, bundle_image, node_images."""
+
+from __future__ import annotations
+
+import os
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.blobs import read_manifest
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.images import image_reference
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import SCHEMA, parse_manifest
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.workloads import node_images as images_of_node
+
+
+def _speaking(function):
+    """Turn a BundleError into the error that Ansible shows."""
+    def wrapper(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except BundleError as error:
+            raise AnsibleFilterError(error.text()) from error
+    return wrapper
+
+
+def bundle_manifest(directory):
+    """Return the checked content of bundle.json as plain data."""
+    manifest = read_manifest(os.path.expanduser(directory))
+    return {"schema": SCHEMA, "artifacts": [artifact.to_dict() for artifact in manifest.artifacts]}
+
+
+def bundle_image(name, manifest, arch=None):
+    """Return <registry>/<name>@sha256:<digest> for name:version."""
+    return image_reference(name, parse_manifest(_plain(manifest)), arch)
+
+
+def node_images(workloads, node):
+    """Return the images that workloads need on a node."""
+    return images_of_node(_plain(workloads), _plain(node))
+
+
+def _plain(value):
+    """Return plain Python data: templates hand over subclasses of str, dict and list."""
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, str) else value
+
+
+class FilterModule:
+    """The filters by name."""
+
+    def filters(self):
+        """Return the filters of this file."""
+        return {
+            "bundle_manifest": _speaking(bundle_manifest),
+            "bundle_image": _speaking(bundle_image),
+            "node_images": _speaking(node_images),
+        }

@@ -1,0 +1,151 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lock file: what a bundle must hold, in exact versions."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Dict, Optional, Tuple
+
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.checks import match, only_keys, require, sha256_hex
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import (
+    ARCHITECTURES,
+    K3S_VERSION,
+    check_arch,
+    check_source,
+    k3s_release_names,
+)
+
+SCHEMA = 1
+MAX_BYTES = 1024 * 1024
+MAX_ARTIFACTS = 256
+KINDS = ("k3s", "image")
+
+NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
+IMAGE_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
+_FILE = re.compile(r"[A-Za-z0-9{][A-Za-z0-9._+/{}-]{0,254}\.tar\Z")
+_FLOATING = frozenset(["latest", "stable", "edge", "main", "master", "head", "nightly", "testing", "dev"])
+
+
+@dataclass(frozen=True)
+class LockedArtifact:
+    """One entry of the lock file; ``architectures`` are those for which it exists."""
+
+    name: str
+    kind: str
+    version: str
+    sha256: Dict[str, str]
+    file: Optional[str] = None
+    source: Optional[str] = None
+    architectures: Tuple[str, ...] = ARCHITECTURES
+
+    def file_for(self, arch):
+        """Return the path of an image's archive below the source."""
+        return self.file.replace("{arch}", arch)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A whole lock file."""
+
+    artifacts: Tuple[LockedArtifact, ...]
+
+
+def parse_lock(document):
+    """Turn the parsed YAML of a lock file into a Lock; raise BundleError naming the entry and key."""
+    only_keys(document, ["schema", "artifacts"], [], "lock file")
+    if document["schema"] != SCHEMA or type(document["schema"]) is not int:
+        raise BundleError("lock file has another schema", found=repr(document["schema"]), wanted=str(SCHEMA))
+    entries = require(document["artifacts"], list, "lock file: artifacts")
+    if not 1 <= len(entries) <= MAX_ARTIFACTS:
+        raise BundleError("lock file: artifacts", found="%d entries" % len(entries), wanted="1 to %d" % MAX_ARTIFACTS)
+    artifacts = tuple(_parse_entry(entry, number) for number, entry in enumerate(entries, 1))
+    seen = set()
+    for artifact in artifacts:
+        key = (artifact.kind, artifact.name, artifact.version)
+        if key in seen:
+            raise BundleError("lock file names %s %s %s twice" % key, remedy="remove one of the entries")
+        seen.add(key)
+    return Lock(artifacts)
+
+
+def _parse_entry(entry, number):
+    where = "lock file: artifact %d" % number
+    require(entry, dict, where)
+    kind = entry.get("kind")
+    if kind not in KINDS:
+        raise BundleError("%s: kind" % where, found=repr(kind), wanted="one of %s" % ", ".join(KINDS))
+    required = ["name", "kind", "version"] + (["file"] if kind == "image" else [])
+    only_keys(entry, required, ["sha256", "source", "architectures"], where)
+    name = match(entry["name"], NAME, where + ": name", "a lower-case RFC 1123 label")
+    where = "%s (%s)" % (where, name)
+    if (kind == "k3s") != (name == "k3s"):
+        raise BundleError("%s: the name k3s and the kind k3s belong together" % where, found="kind %s" % kind)
+    version = _version(kind, entry["version"], where + ": version")
+    architectures = _architectures(entry.get("architectures"), where)
+    file = _file(entry["file"], architectures, where + ": file") if kind == "image" else None
+    artifact = LockedArtifact(
+        name=name, kind=kind, version=version, sha256=_pins(entry.get("sha256", {}), where), file=file,
+        source=check_source(require(entry["source"], str, where + ": source")) if "source" in entry else None,
+        architectures=architectures,
+    )
+    _check_pin_names(artifact, where)
+    return artifact
+
+
+def _version(kind, value, where):
+    require(value, str, where)
+    if value.lower() in _FLOATING:
+        raise BundleError(
+            "%s moves with time" % where, found=repr(value), wanted="an exact version",
+            remedy="write the version that you tested; a bundle must be the same tomorrow",
+        )
+    if kind == "k3s":
+        return match(value, K3S_VERSION, where, "an exact K3s version such as v1.36.5+k3s1")
+    return match(value, IMAGE_VERSION, where, "letters, digits, '.', '_' and '-'")
+
+
+def _architectures(value, where):
+    if value is None:
+        return ARCHITECTURES
+    require(value, list, where + ": architectures")
+    if not value or len(set(map(str, value))) != len(value):
+        raise BundleError("%s: architectures" % where, found=repr(value), wanted="a list without repetition")
+    return tuple(check_arch(arch, where + ": architectures") for arch in value)
+
+
+def _file(value, architectures, where):
+    match(value, _FILE, where, "a relative path that ends in .tar")
+    plain = value.replace("{arch}", "")
+    if "{" in plain or "}" in plain or any(part in ("", ".", "..") for part in value.split("/")):
+        raise BundleError(
+            "%s is not a plain relative path" % where, found=repr(value),
+            wanted="no '..', no empty part, no braces but {arch}",
+        )
+    if "{arch}" not in value.split("/")[-1] and len(architectures) != 1:
+        raise BundleError(
+            "%s is the same for several architectures" % where, found=repr(value),
+            wanted="{arch} in the file name", remedy="put {arch} in, or name the only one with architectures: [amd64]",
+        )
+    return value
+
+
+def _pins(value, where):
+    require(value, dict, where + ": sha256")
+    return {
+        require(name, str, where + ": sha256"): sha256_hex(digest, "%s: sha256 of %s" % (where, name))
+        for name, digest in value.items()
+    }
+
+
+def _check_pin_names(artifact, where):
+    """A pin with a misspelt file name would never be enforced."""
+    if artifact.kind == "k3s":
+        known = k3s_release_names()
+    else:
+        known = {artifact.file_for(arch).split("/")[-1] for arch in artifact.architectures}
+    only_keys(artifact.sha256, [], sorted(known), where + ": sha256")

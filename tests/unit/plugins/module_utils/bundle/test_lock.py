@@ -1,0 +1,88 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The lock file."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.lock import parse_lock
+
+A = "a" * 64
+GOOD = {
+    "schema": 1,
+    "artifacts": [
+        {"name": "k3s", "kind": "k3s", "version": "v1.36.5+k3s1", "sha256": {"k3s": A, "k3s-armhf": A}},
+        {"name": "vision", "kind": "image", "version": "1", "file": "images/vision-1-{arch}.tar",
+         "sha256": {"vision-1-amd64.tar": A}},
+        {"name": "jetson", "kind": "image", "version": "r36.4", "file": "jetson.tar", "architectures": ["arm64"],
+         "source": "/srv/images"},
+    ],
+}
+
+
+def changed(entry, **values):
+    """Return GOOD with other values (None removes a key) in one artifact."""
+    document = copy.deepcopy(GOOD)
+    for key, value in values.items():
+        if value is None:
+            document["artifacts"][entry].pop(key)
+        else:
+            document["artifacts"][entry][key] = value
+    return document
+
+
+def test_good_lock():
+    k3s, vision, jetson = parse_lock(GOOD).artifacts
+    assert (k3s.kind, k3s.version, k3s.sha256["k3s"]) == ("k3s", "v1.36.5+k3s1", A)
+    assert vision.file_for("arm64") == "images/vision-1-arm64.tar"
+    assert vision.architectures == ("amd64", "arm64", "arm")
+    assert (jetson.architectures, jetson.source) == (("arm64",), "/srv/images")
+
+
+@pytest.mark.parametrize("document, message", [
+    ([], "lock file has the wrong type"),
+    ({"schema": 1}, "lacks artifacts"),
+    ({"schema": 2, "artifacts": []}, "another schema"),
+    ({"schema": True, "artifacts": []}, "another schema"),
+    ({"schema": 1, "artifacts": []}, "0 entries"),
+    ({"schema": 1, "artifacts": [GOOD["artifacts"][0]] * 257}, "257 entries"),
+    ({"schema": 1, "artifacts": [GOOD["artifacts"][0]] * 2}, "twice"),
+    ({"schema": 1, "artifacts": ["k3s"]}, "artifact 1 has the wrong type"),
+    (changed(0, kind="helm"), "one of k3s, image"),
+    (changed(0, name="kubernetes"), "belong together"),
+    (changed(1, name="k3s"), "belong together"),
+    (changed(1, name="Vision"), "RFC 1123"),
+    (changed(0, version="latest"), "moves with time"),
+    (changed(1, version="stable"), "moves with time"),
+    (changed(0, version="v1.36"), "exact K3s version"),
+    (changed(1, version=1), "put it in quotes"),
+    (changed(1, version="1/2"), "letters, digits"),
+    (changed(1, file=None), "lacks file"),
+    (changed(0, file="k3s.tar"), "unknown key"),
+    (changed(1, file="../vision-{arch}.tar"), "relative path"),
+    (changed(1, file="images/../../vision-{arch}.tar"), "plain relative path"),
+    (changed(1, file="/images/vision-{arch}.tar"), "relative path"),
+    (changed(1, file="images//vision-{arch}.tar"), "plain relative path"),
+    (changed(1, file="images/vision-{os}-{arch}.tar"), "plain relative path"),
+    (changed(1, file="images/vision-{arch}.tar.zst"), "ends in .tar"),
+    (changed(1, file="{arch}/vision.tar"), "same for several"),
+    (changed(1, file="vision.tar"), "same for several"),
+    (changed(2, architectures=[]), "without repetition"),
+    (changed(2, architectures=["arm64", "arm64"]), "without repetition"),
+    (changed(2, architectures=["aarch64"]), "not supported"),
+    (changed(2, source="http://mirror.example"), "https"),
+    (changed(0, sha256={"k3s": "A" * 64}), "64 lower-case"),
+    (changed(0, sha256={"k3s": 5}), "wrong type"),
+    (changed(0, sha256={"k3s-arm": A}), "did you mean"),
+    (changed(1, sha256={"vision-2-amd64.tar": A}), "did you mean 'vision-1-amd64.tar'"),
+    (changed(1, sha265={}), "did you mean 'sha256'"),
+])
+def test_bad_locks(document, message):
+    with pytest.raises(BundleError, match=message):
+        parse_lock(document)

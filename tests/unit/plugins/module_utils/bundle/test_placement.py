@@ -1,0 +1,90 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a node needs, where it goes, and which image a name means."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.images import image_reference
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import Artifact, Image, Manifest
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.placement import placements
+
+V1, V2 = "v1.36.5+k3s1", "v1.37.1+k3s1"
+
+
+def sha(number):
+    return "%064x" % number
+
+
+def k3s(arch, version, number):
+    suffix = {"amd64": "", "arm64": "-arm64", "arm": "-armhf"}[arch]
+    return (
+        Artifact("k3s", "k3s-binary", version, arch, sha(number), 10, "/s", "k3s" + suffix),
+        Artifact("k3s", "k3s-images", version, arch, sha(number + 1), 20, "/s", "k3s-airgap-images-%s.tar.zst" % arch),
+    )
+
+
+def image(arch, number, name="vision", version="1", digest=None):
+    file_name = "%s-%s-%s.tar" % (name, version, arch)
+    return Artifact(
+        name, "image", version, arch, sha(number), 30, "/s", file_name,
+        Image("lab.example/%s:%s" % (name, version), "sha256:" + sha(digest or number + 100)),
+    )
+
+
+BUNDLE = Manifest(k3s("amd64", V1, 1) + k3s("arm", V1, 3) + (image("amd64", 5), image("arm", 6)))
+
+
+def test_agent_with_an_image():
+    found = placements(BUNDLE, "k3s_agent", "amd64", ["vision:1", "vision:1"])
+    base = "/var/lib/rancher/k3s/agent/images/"
+    assert [(p.path, p.sha256, p.mode) for p in found] == [
+        (base + "k3s-airgap-images-amd64.tar.zst", sha(2), "0644"),
+        (base + "vision-1-amd64.tar", sha(5), "0644"),
+        ("/usr/local/bin/k3s", sha(1), "0755"),
+    ]
+
+
+def test_32_bit_arm_gets_armhf_as_k3s():
+    found = placements(BUNDLE, "k3s_server", "arm", bin_dir="/opt/bin/", data_dir="/data/k3s/")
+    assert [p.path for p in found] == ["/data/k3s/agent/images/k3s-airgap-images-arm.tar.zst", "/opt/bin/k3s"]
+    assert found[-1].sha256 == sha(3)
+
+
+def test_version_is_chosen_or_asked_for():
+    both = Manifest(k3s("amd64", V1, 1) + k3s("amd64", V2, 7))
+    assert placements(both, "k3s_agent", "amd64", k3s_version=V2)[-1].sha256 == sha(7)
+    with pytest.raises(BundleError, match="exactly one version"):
+        placements(both, "k3s_agent", "amd64")
+
+
+@pytest.mark.parametrize("manifest, runtime, arch, images, version, message", [
+    (BUNDLE, "k3s_agent", "arm64", [], "", "no K3s of one version for arm64.*architectures in the bundle: amd64, arm"),
+    (BUNDLE, "k3s_agent", "amd64", [], V2, "Found: %s for amd64" % V1.replace("+", r"\+")),
+    (BUNDLE, "edgecore", "amd64", [], "", "runtime is not served"),
+    (BUNDLE, "k3s_agent", "x86_64", [], "", "not supported"),
+    (BUNDLE, "k3s_agent", "amd64", ["vision:2"], "", r"'vision:2' is not in the bundle for amd64.*vision:1 \(amd64\)"),
+    (BUNDLE, "k3s_agent", "amd64", ["vision"], "", "not in the bundle"),
+    (Manifest(k3s("amd64", V1, 1)[:1]), "k3s_agent", "amd64", [], "", "no K3s of one version"),
+    (Manifest(BUNDLE.artifacts + (dataclasses.replace(image("amd64", 9, "x"), file_name="vision-1-amd64.tar"),)),
+     "k3s_agent", "amd64", ["vision:1", "x:1"], "", "two artifacts want the same path"),
+])
+def test_errors(manifest, runtime, arch, images, version, message):
+    with pytest.raises(BundleError, match=message):
+        placements(manifest, runtime, arch, images, version)
+
+
+def test_image_reference():
+    assert image_reference("vision:1", BUNDLE, "arm") == "lab.example/vision@sha256:" + sha(106)
+    with pytest.raises(BundleError, match="for each architecture"):
+        image_reference("vision:1", BUNDLE)
+    shared = Manifest((image("amd64", 5, digest=7), image("arm", 6, digest=7)))
+    assert image_reference("vision:1", shared) == "lab.example/vision@sha256:" + sha(7)
+    with pytest.raises(BundleError, match="no images"):
+        image_reference("vision:1", Manifest())
