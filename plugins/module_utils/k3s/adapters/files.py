@@ -1,0 +1,99 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of a K3s node: read, compare, replace atomically."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+import stat
+import tempfile
+
+from ansible_collections.edgeai.sites.plugins.module_utils.k3s import evidence, identity, paths, token
+
+READ_LIMIT = 1024 * 1024  # bytes; every file read whole here is a small text
+
+
+def read(path: str) -> str:
+    """Text of a small file; "" when it is absent."""
+    try:
+        with open(path, "rb") as stream:
+            return stream.read(READ_LIMIT).decode("utf-8", "replace")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+
+
+def names(directory: str) -> list[str]:
+    """YAML files in a directory, sorted; empty when it is absent."""
+    return sorted(os.path.basename(path) for path in glob.glob(directory + "/*.yaml") + glob.glob(directory + "/*.yml"))
+
+
+def mode(path: str) -> int | None:
+    """Permission bits, or None when the path is absent."""
+    try:
+        return stat.S_IMODE(os.lstat(path).st_mode)
+    except FileNotFoundError:
+        return None
+
+
+def replace(path: str, text: str, permissions: int) -> None:
+    """Write ``path`` in one step: a reader or a crash sees the old file or the new one, never a part.
+
+    The temporary file is made in the same directory, so that SELinux labels it like its neighbours.
+    """
+    descriptor, temporary = tempfile.mkstemp(prefix=".edgeai-", dir=os.path.dirname(path))
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            os.fchmod(stream.fileno(), permissions)
+            stream.write(text)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def sha256(path: str) -> str:
+    """Hash of a file of any size."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(1024 * 1024), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def recorded() -> evidence.Record | None:
+    """What K3s noted when it was started, or None."""
+    text = read(paths.STARTED)
+    return evidence.parse(text) if text else None
+
+
+def on_disk(runtime: str, planned: dict[str, str], known: evidence.Record | None) -> evidence.Record:
+    """The same as the record, for what is on disk once ``planned`` (path -> text) has been written."""
+    hashes = {path: hashlib.sha256(text.encode("utf-8")).hexdigest() for path, text in planned.items()}
+    for patterns in evidence.watched(runtime).values():
+        for path in (path for pattern in patterns for path in glob.glob(pattern)):
+            if path not in hashes and not evidence.ignored(path):
+                hashes[path] = sha256(path)
+    binary = os.stat(paths.BINARY) if os.path.exists(paths.BINARY) else None
+    binary_stat = (binary.st_size, int(binary.st_mtime), binary.st_ino) if binary else None
+    if binary and known and known.binary_stat != binary_stat:
+        hashes[paths.BINARY] = sha256(paths.BINARY)
+    return evidence.Record(binary_stat, hashes)
+
+
+def existing(runtime: str, config_token: str, config_server: str) -> identity.Existing:
+    """What K3s left on this host so far."""
+    return identity.Existing(
+        datastore=bool(glob.glob(paths.SERVER + "/db/state.db") or glob.glob(paths.SERVER + "/db/etcd/member")),
+        server_token=read(paths.SERVER + "/token").strip(),
+        passwd=read(paths.SERVER + "/cred/passwd"),
+        joined=os.path.exists(paths.AGENT + "/client-kubelet.crt"),
+        ca_hashes=token.hashes(read(paths.AGENT + "/server-ca.crt").encode("utf-8")),
+        other_unit=os.path.exists(paths.unit_file(paths.other(runtime))),
+        config_token=config_token,
+        config_server=config_server,
+    )
