@@ -89,6 +89,9 @@ def test_engine_is_read_from_build_metadata(version, engine):
         (words.size, 68_100_000, "68.1 MB"), (words.size, 5_000_000_000_000, "5000.0 GB"),
         (words.digest, "sha256:" + "ab" * 32, "abababababab"), (words.digest, "", ""),
         (words.answer, TARGET, "class 3 in 12 ms"), (words.answer, {}, "-"), (words.answer, {"answer": 0, "latency_ms": None}, "0"),
+        (words.answer, {"answer": {"outputs": [{"name": "class", "data": [3]}, {"name": "scores", "data": [0.1, 0.9]}]}}, "class 3"),
+        (words.answer, {"answer": {"outputs": [{"name": "scores", "data": [0.1, 0.9]}]}}, "1 output"),
+        (words.answer, {"answer": {"outputs": []}}, "0 outputs"),
     ],
 )
 def test_words(function, value, text):

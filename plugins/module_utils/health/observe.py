@@ -1,0 +1,71 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The look-judge-ask loop of a health check. Whoever looks and asks is handed in, so that it runs on recordings too."""
+
+from __future__ import annotations
+
+from typing import Dict, Iterable, Tuple
+
+from ansible_collections.edgeai.sites.plugins.module_utils.health.decide import (
+    Limits,
+    Progress,
+    advance,
+    conclude,
+    due_probes,
+)
+from ansible_collections.edgeai.sites.plugins.module_utils.health.judge import judge_site
+from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
+    Evidence,
+    ExpectedNode,
+    ExpectedTarget,
+    Object,
+    Probe,
+    SiteJudgement,
+)
+
+LONGEST_PAUSE_SECONDS = 1.0
+
+
+class Eyes:
+    """Watches the API. ``elapsed`` is in seconds since the start and never jumps."""
+
+    def elapsed(self) -> float:
+        raise NotImplementedError
+
+    def evidence(self, probes: Dict[str, Probe]) -> Evidence:
+        raise NotImplementedError
+
+    def wait(self, seconds: float) -> None:
+        """Return when something changed, or after ``seconds``."""
+        raise NotImplementedError
+
+
+class Voice:
+    """Asks models. ``ask`` returns at once and does nothing for a target that is being asked already."""
+
+    def ask(self, target: ExpectedTarget, pod: Object, elapsed: float) -> None:
+        raise NotImplementedError
+
+    def answers(self) -> Dict[str, Probe]:
+        """Return the newest answer of each target, by its name."""
+        raise NotImplementedError
+
+
+def observe(eyes: Eyes, voice: Voice, targets: Iterable[ExpectedTarget], nodes: Iterable[ExpectedNode],
+            limits: Limits) -> Tuple[SiteJudgement, str]:
+    """Judge at every change until there is a conclusion; return the last judgement and the conclusion."""
+    expected = {target.name: target for target in targets}
+    nodes = tuple(nodes)
+    progress = Progress()
+    while True:
+        site = judge_site(expected.values(), nodes, eyes.evidence(voice.answers()))
+        elapsed = eyes.elapsed()
+        progress = advance(progress, site, elapsed)
+        conclusion = conclude(progress, site, elapsed, limits)
+        if conclusion:
+            return site, conclusion
+        for target in due_probes(progress, site, elapsed, limits):
+            voice.ask(expected[target.name], target.pod, elapsed)
+        eyes.wait(min(LONGEST_PAUSE_SECONDS, max(0.0, limits.deadline - elapsed)))

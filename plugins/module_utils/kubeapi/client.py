@@ -1,0 +1,157 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The API server of a site over HTTP: JSON in and out, bounded in time and size, with the server's own clock.
+
+Together with watch.py and ask.py this is the I/O of the health check; nothing here decides.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from email.utils import parsedate_to_datetime
+from typing import Any, Dict, Iterator, Optional
+from urllib.parse import urlencode
+
+try:
+    import urllib3
+    from kubernetes import client as kubernetes_client
+    from kubernetes import config as kubernetes_config
+except ImportError:  # the module says so in its own words
+    urllib3 = kubernetes_client = kubernetes_config = None
+
+CONNECT_SECONDS = 5
+READ_SECONDS = 15
+# A list of a large site is below 10 MiB; more is not an answer.
+MAX_BYTES = 32 * 1024 * 1024
+MAX_CONNECTIONS = 16
+
+
+class ApiError(Exception):
+    """The server answered with an error, or not at all (status 0)."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class KubeApi:
+    """A thread-safe connection to one API server."""
+
+    def __init__(self, configuration: Any) -> None:
+        configuration.connection_pool_maxsize = MAX_CONNECTIONS
+        self.host = configuration.host.rstrip("/")
+        self._pool = kubernetes_client.ApiClient(configuration).rest_client.pool_manager
+        token = configuration.get_api_key_with_prefix("authorization")
+        self._headers = {"Accept": "application/json", "User-Agent": "edgeai.sites"}
+        if token:
+            self._headers["Authorization"] = token
+        self._clock_offset: Optional[float] = None
+
+    @classmethod
+    def from_kubeconfig(cls, path: str) -> "KubeApi":
+        """Read a kubeconfig file. Raises ApiError when it cannot be used."""
+        configuration = kubernetes_client.Configuration()
+        try:
+            kubernetes_config.load_kube_config(config_file=path, client_configuration=configuration)
+        except (OSError, kubernetes_config.ConfigException, ValueError, TypeError) as error:
+            raise ApiError(0, "kubeconfig %s cannot be used: %s" % (path, error)) from error
+        return cls(configuration)
+
+    def now(self) -> float:
+        """Return the time by the server's clock, or by ours before its first answer."""
+        if self._clock_offset is None:
+            return time.time()
+        return time.monotonic() + self._clock_offset
+
+    def get(self, path: str, query: Optional[Dict[str, str]] = None, read_seconds: float = READ_SECONDS,
+            limit: int = MAX_BYTES) -> Any:
+        """Return the JSON document at ``path``. Raises ApiError."""
+        return _parse(self._read(self._open("GET", path, query, None, read_seconds), limit))
+
+    def post(self, path: str, document: Any, read_seconds: float, limit: int) -> Any:
+        """Send a JSON document and return the JSON answer. Raises ApiError."""
+        body = json.dumps(document).encode()
+        return _parse(self._read(self._open("POST", path, None, body, read_seconds), limit))
+
+    def text(self, path: str, query: Dict[str, str], limit: int) -> str:
+        """Return plain text, like a container's log. Raises ApiError."""
+        return self._read(self._open("GET", path, query, None, READ_SECONDS), limit).decode("utf-8", "replace")
+
+    def lines(self, path: str, query: Dict[str, str], read_seconds: float) -> Iterator[bytes]:
+        """Yield the lines of an answer as they come, until the server ends it. Raises ApiError."""
+        response = self._open("GET", path, query, None, read_seconds)
+        rest = b""
+        try:
+            for chunk in response.stream(65536, decode_content=False):
+                *complete, rest = (rest + chunk).split(b"\n")
+                yield from complete
+                if len(rest) > MAX_BYTES:
+                    raise ApiError(0, "%s sends a line without end" % self.host)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiError(0, _plain(self.host, error)) from error
+        finally:
+            response.close()
+
+    def _open(self, method: str, path: str, query: Optional[Dict[str, str]], body: Optional[bytes],
+              read_seconds: float) -> Any:
+        headers = dict(self._headers)
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        url = self.host + path + ("?" + urlencode(query) if query else "")
+        try:
+            response = self._pool.request(
+                method, url, headers=headers, body=body, preload_content=False, retries=False, redirect=False,
+                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds))
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiError(0, _plain(self.host, error)) from error
+        self._take_time(response.headers.get("Date"))
+        if not 200 <= response.status < 300:
+            raise ApiError(response.status, "%s answered %d: %s"
+                           % (path.split("?")[0], response.status, _status_text(self._read(response, 65536))))
+        return response
+
+    def _read(self, response: Any, limit: int) -> bytes:
+        try:
+            data = response.read(limit + 1)
+            if len(data) > limit:
+                response.close()
+                raise ApiError(0, "the answer is larger than %d bytes" % limit)
+            response.release_conn()
+            return data
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise ApiError(0, _plain(self.host, error)) from error
+
+    def _take_time(self, date: Optional[str]) -> None:
+        try:
+            self._clock_offset = parsedate_to_datetime(date).timestamp() - time.monotonic()
+        except (TypeError, ValueError):
+            pass  # an answer without a date leaves the clock as it was
+
+
+def _parse(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise ApiError(0, "the answer is not JSON: %r" % data[:80]) from error
+
+
+def _status_text(data: bytes) -> str:
+    """Return the message of a Kubernetes Status, or the start of whatever came."""
+    try:
+        return str(json.loads(data)["message"])
+    except (ValueError, KeyError, TypeError):
+        return data[:200].decode("utf-8", "replace").strip() or "no text"
+
+
+def _plain(host: str, error: Exception) -> str:
+    """Return why there was no answer without the library's object names."""
+    text = str(error)
+    for known, plain in (("refused", "connection refused"), ("timed out", "no answer in time"),
+                         ("CERTIFICATE_VERIFY_FAILED", "its certificate is not signed by the kubeconfig's CA"),
+                         ("No route to host", "no route to host"), ("Name or service", "its name is not known")):
+        if known in text:
+            return "the API at %s does not answer: %s" % (host, plain)
+    return "the API at %s does not answer: %s" % (host, text.rpartition(": ")[2])

@@ -1,0 +1,162 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""List, then watch, a few kinds of objects at once; one thread each, one picture of them all."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any, Dict, Tuple
+
+from ansible_collections.edgeai.sites.plugins.module_utils.health.model import Evidence, Probe
+from ansible_collections.edgeai.sites.plugins.module_utils.health.observe import Eyes
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import ApiError, KubeApi
+from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import MANAGED_BY, MANAGED_BY_LABEL
+
+# The server ends a watch after this time and it is taken up again, so that a dead link cannot pass for a quiet one.
+WATCH_SECONDS = 30
+RETRY_SECONDS = 1.0
+OURS = "%s=%s" % (MANAGED_BY_LABEL, MANAGED_BY)
+GONE = 410
+
+
+class Expired(Exception):
+    """The place where the watch stood is no longer known to the server: list again."""
+
+
+def watched(namespace: str) -> Dict[str, Tuple[str, Dict[str, str]]]:
+    """Return what a health check watches: name in Evidence -> (path, query)."""
+    apps, core = "/apis/apps/v1/namespaces/" + namespace, "/api/v1/namespaces/" + namespace
+    return {
+        "deployments": (apps + "/deployments", {"labelSelector": OURS}),
+        "replicasets": (apps + "/replicasets", {"labelSelector": OURS}),
+        "pods": (core + "/pods", {"labelSelector": OURS}),
+        "events": (core + "/events", {}),
+        "nodes": ("/api/v1/nodes", {}),
+        "leases": ("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", {}),
+    }
+
+
+class Watcher(Eyes):
+    """Eyes on a real API server. Start it with ``with``; its threads end with the process at the latest."""
+
+    def __init__(self, api: KubeApi, namespace: str) -> None:
+        self._api = api
+        self._kinds = watched(namespace)
+        self._start = time.monotonic()
+        self._changed = threading.Condition()
+        self._dirty = False
+        self._stopped = threading.Event()
+        self._objects: Dict[str, Dict[str, Any]] = {kind: {} for kind in self._kinds}
+        self._errors: Dict[str, str] = {kind: "the API at %s has not answered yet" % api.host for kind in self._kinds}
+        self._renewed: Dict[str, float] = {}
+
+    def __enter__(self) -> "Watcher":
+        for kind in self._kinds:
+            threading.Thread(target=self._follow, args=(kind,), daemon=True).start()
+        return self
+
+    def __exit__(self, *unused: Any) -> None:
+        self._stopped.set()
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self._start
+
+    def wait(self, seconds: float) -> None:
+        with self._changed:
+            if not self._dirty:
+                self._changed.wait(seconds)
+            self._dirty = False
+
+    def wake(self) -> None:
+        """Make ``wait`` return; for news from elsewhere."""
+        with self._changed:
+            self._dirty = True
+            self._changed.notify_all()
+
+    def evidence(self, probes: Dict[str, Probe]) -> Evidence:
+        with self._changed:
+            moment = time.monotonic()
+            return Evidence(
+                now=self._api.now(),
+                lease_ages={node: moment - at for node, at in self._renewed.items()},
+                probes=probes,
+                blind=next(iter(self._errors.values()), ""),
+                **{kind: dict(objects) for kind, objects in self._objects.items()},
+            )
+
+    def _follow(self, kind: str) -> None:
+        version = ""
+        while not self._stopped.is_set():
+            try:
+                version = self._watch(kind, version) if version else self._list(kind)
+            except Expired:
+                version = ""
+            except ApiError as error:
+                self._note(kind, str(error))
+                version = "" if error.status else version
+                self._stopped.wait(RETRY_SECONDS)
+            except Exception as error:  # pylint: disable=broad-except
+                # A thread that dies in silence would leave a picture that only looks alive.
+                self._note(kind, "watching %s failed: %r" % (kind, error))
+                version = ""
+                self._stopped.wait(RETRY_SECONDS)
+
+    def _list(self, kind: str) -> str:
+        path, query = self._kinds[kind]
+        answer = self._api.get(path, query)
+        found = {item["metadata"]["name"]: item for item in answer.get("items") or []}
+        with self._changed:
+            if kind == "leases":
+                for name, lease in found.items():
+                    self._note_renewal(name, lease)
+            self._objects[kind] = found
+        self._note(kind, "")
+        return answer["metadata"]["resourceVersion"]
+
+    def _watch(self, kind: str, version: str) -> str:
+        path, query = self._kinds[kind]
+        query = dict(query, watch="1", resourceVersion=version, allowWatchBookmarks="true",
+                     timeoutSeconds=str(WATCH_SECONDS))
+        for line in self._api.lines(path, query, WATCH_SECONDS + 10):
+            if self._stopped.is_set():
+                break
+            if line.strip():
+                version = self._take(kind, json.loads(line))
+        self._note(kind, "")
+        return version
+
+    def _take(self, kind: str, event: Dict[str, Any]) -> str:
+        thing = event["object"]
+        if event["type"] == "ERROR":
+            if thing.get("code") == GONE:
+                raise Expired()
+            raise ApiError(thing.get("code") or 500, "watching %s ended: %s" % (kind, thing.get("message")))
+        meta = thing["metadata"]
+        if event["type"] != "BOOKMARK":
+            with self._changed:
+                if event["type"] == "DELETED":
+                    self._objects[kind].pop(meta["name"], None)
+                else:
+                    if kind == "leases":
+                        self._note_renewal(meta["name"], thing)
+                    self._objects[kind][meta["name"]] = thing
+        self._note(kind, "")
+        return meta["resourceVersion"]
+
+    def _note_renewal(self, name: str, lease: Dict[str, Any]) -> None:
+        """Remember when a lease was seen to move: proof of life by our own clock."""
+        before = self._objects["leases"].get(name)
+        if before is not None and before["spec"].get("renewTime") != lease["spec"].get("renewTime"):
+            self._renewed[name] = time.monotonic()
+
+    def _note(self, kind: str, error: str) -> None:
+        with self._changed:
+            if error:
+                self._errors[kind] = error
+            else:
+                self._errors.pop(kind, None)
+        self.wake()
