@@ -1,0 +1,119 @@
+"""Commands of the lab."""
+
+import argparse
+import os
+import sys
+import time
+
+from edgelab import doctor, engine, faults, fleet, hosts, image, mirror, mirror_server, network, paths, podman, ssh
+from edgelab.errors import LabError
+from edgelab.progress import complain, say, step
+
+
+def main(argv) -> int:
+    """Run one command; returns the exit code: 0, 1 for a failure that was explained, 2 for wrong usage."""
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.command(arguments) or 0
+    except LabError as error:
+        complain(f"lab: {error}")
+        return 1
+    except KeyboardInterrupt:
+        complain("lab: interrupted; the same command again goes on from here")
+        return 130
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, with one function per command."""
+    top = argparse.ArgumentParser(prog="lab", description="Edge hosts, a release mirror and faults on one machine.")
+    commands = top.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def add(name, function, text, *options):
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(command=function)
+        for flags, settings in options:
+            command.add_argument(*flags, **settings)
+
+    inventory = (["inventory"], {"metavar": "INVENTORY_DIR", "help": "directory with a fleet.yml"})
+    host = (["host"], {"metavar": "HOST", "help": "name of a host, or NETWORK/HOST where two labs use the name"})
+    add("up", up, "start what the inventory describes, or repair it", inventory)
+    add("down", down, "remove the lab of an inventory and nothing else", inventory,
+        (["--images"], {"action": "store_true", "help": "remove the host image too"}))
+    add("status", status, "show every lab on this machine")
+    add("ssh", ssh_command, "log in to a host as root, or run a command there", host,
+        (["remote"], {"nargs": argparse.REMAINDER, "metavar": "CMD"}))
+    add("reboot", reboot, "reboot a host", host)
+    add("cut", lambda found: faults.cut(found.host), "cut a host's link: nothing enters or leaves it", host)
+    add("heal", lambda found: faults.heal(found.host), "mend a cut link", host)
+    add("fault", fault, "break a host on purpose; see the names with `lab fault HOST help`", host,
+        (["name"], {"metavar": "NAME"}), (["words"], {"nargs": argparse.REMAINDER, "metavar": "ARGS"}))
+    add("mirror", lambda _: mirror.ensure(force=True) and None, "build the release mirror anew (`up` does so when something changed)")
+    add("fetch", fetch, "download the real K3s release that upstream.yml names")
+    add("doctor", lambda _: doctor.report(), "say what this machine lacks, and the command that helps")
+    return top
+
+
+def up(arguments) -> None:
+    """`lab up INVENTORY_DIR`."""
+    begin = time.monotonic()
+    wanted = fleet.load(arguments.inventory)
+    say(f"lab {wanted.network}: {len(wanted.hosts)} hosts on {wanted.subnet}")
+    doctor.require()
+    name = image.ensure()
+    with step("network", quiet_below=0) as line:
+        line.note = f"{wanted.network} {'created' if network.ensure(wanted) else 'there'}"
+    mirror.ensure()
+    hosts.ensure(wanted, name)
+    with step("mirror server") as line:
+        started = mirror_server.ensure(wanted.network, wanted.gateway)
+        line.note = f"{mirror_server.url(wanted.gateway)} {'started' if started else 'answers'}, CA {paths.MIRROR / 'ca.crt'}"
+    say(f"  ready in {time.monotonic() - begin:.1f} s. Try: lab/lab ssh {wanted.hosts[0].name}")
+
+
+def down(arguments) -> None:
+    """`lab down INVENTORY_DIR`."""
+    wanted = fleet.load(arguments.inventory)
+    with step("hosts") as line:
+        gone = hosts.remove(wanted.network)
+        line.note = f"{', '.join(gone) or 'none'} removed"
+    with step("mirror server") as line:
+        line.note = "stopped" if mirror_server.stop(wanted.network) else "was not running"
+    with step("network") as line:
+        line.note = f"{wanted.network} {'removed' if network.remove(wanted.network) else 'was not there'}"
+    if arguments.images:
+        with step("images") as line:
+            line.note = f"{', '.join(image.remove()) or 'none'} removed"
+
+
+def status(_arguments) -> None:
+    """`lab status`."""
+    found = podman.containers()
+    if not found:
+        say("no lab is up")
+        return
+    say(f"{'LAB':<20} {'HOST':<20} {'ADDRESS':<15} STATE")
+    for container in found:
+        say(f"{container.network:<20} {container.host:<20} {container.address:<15} {container.state}")
+
+
+def ssh_command(arguments) -> None:
+    """`lab ssh HOST [CMD…]`: replaces this process, so that exit code, terminal and signals are ssh's."""
+    container = hosts.find(arguments.host)
+    options = ("-t",) if not arguments.remote and sys.stdin.isatty() else ()
+    argv = ssh.command(container.address, *arguments.remote, options=options)
+    os.execvp(argv[0], argv)
+
+
+def reboot(arguments) -> None:
+    """`lab reboot HOST`."""
+    hosts.reboot(arguments.host)
+
+
+def fault(arguments) -> None:
+    """`lab fault HOST NAME [ARGS]`."""
+    faults.apply(arguments.host, faults.parse(arguments.name, arguments.words))
+
+
+def fetch(_arguments) -> None:
+    """`lab fetch`."""
+    say(f"release files are in {engine.fetch()}; the next `lab up` uses them")

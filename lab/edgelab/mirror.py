@@ -1,0 +1,166 @@
+"""The release mirror: a directory laid out like upstream's releases, with checksums and a lock file of what it offers."""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from edgelab import airgap, authority, debs, engine, images, paths
+from edgelab.errors import LabError
+from edgelab.progress import say, step
+
+_MIRRORS = paths.STATE / "mirrors"
+# Upstream's names: armhf files are summed in sha256sum-arm.txt.
+_ARCHITECTURE = re.compile(r"k3s(?:-(?P<binary>arm64|armhf))?|k3s-airgap-images-(?P<images>amd64|arm64|arm)\..+")
+
+
+def ensure(force: bool = False) -> dict:
+    """Make `.lab/mirror` offer what this machine has now; returns its engine.json. Does nothing when all is current.
+
+    `.lab/mirror` is a link that moves in one step, so a running server never shows half a mirror.
+    """
+    with _lock(), step("release mirror") as line:
+        chosen = engine.choose()
+        key = _fingerprint(chosen)
+        current = _MIRRORS / key
+        if force or not (current / "engine.json").exists():
+            _build(chosen, current)
+            line.note = f"{_describe(chosen)}, built"
+        else:
+            line.note = _describe(chosen)
+        _point_to(current)
+        return json.loads((current / "engine.json").read_text())
+
+
+def described() -> str:
+    """What the present mirror has, for people; empty when there is none."""
+    path = paths.MIRROR / "engine.json"
+    if not path.exists():
+        return ""
+    found = json.loads(path.read_text())["k3s"]
+    return f"K3s {found['version']} ({found['origin']})"
+
+
+def architecture_of(name: str) -> str:
+    """The architecture whose checksum file lists this K3s file: amd64, arm64 or arm; empty for other files."""
+    match = _ARCHITECTURE.fullmatch(name)
+    if not match:
+        return ""
+    return match["images"] or {"arm64": "arm64", "armhf": "arm"}.get(match["binary"], "amd64")
+
+
+def lock(folder: Path) -> dict:
+    """The lock document for a mirror's directory: every artifact with exact version and sha256 by file name."""
+    artifacts = []
+    releases = sorted((folder / "k3s").iterdir(), key=lambda path: engine.order(path.name))
+    newest = releases[-1]
+    artifacts.append({"name": "k3s", "kind": "k3s", "version": newest.name, "sha256": {
+        path.name: engine.file_hash(path) for path in sorted(newest.iterdir()) if architecture_of(path.name)}})
+    found: dict[tuple, dict] = {}
+    for path in sorted((folder / "images").glob("*.tar")):
+        name, version, _ = path.stem.rsplit("-", 2)
+        found.setdefault((name, version), {})[path.name] = engine.file_hash(path)
+    for (name, version), sums in found.items():
+        artifacts.append({"name": name, "kind": "image", "version": version,
+                          "file": f"images/{name}-{version}-{{arch}}.tar", "sha256": sums})
+    return {"schema": 1, "artifacts": artifacts}
+
+
+def _describe(chosen: engine.Engine) -> str:
+    return f"K3s {chosen.version} ({chosen.origin})"
+
+
+def _fingerprint(chosen: engine.Engine) -> str:
+    """Names a mirror's content by everything it is made from."""
+    placed = os.environ.get("EDGEAI_ARTIFACTS", "")
+    parts = [repr((chosen.version, chosen.origin)), engine.tree_hash(paths.LAB / "edgelab", paths.LAB / "inference")]
+    for root in (chosen.directory, *([Path(placed)] if placed else [])):
+        parts += [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in sorted(root.rglob("*")) if path.is_file()]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def _build(chosen: engine.Engine, target: Path) -> None:
+    _MIRRORS.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="edgelab-mirror-", dir=_MIRRORS) as scratch:
+        new = Path(scratch) / "mirror"
+        (new / "images").mkdir(parents=True)
+        golden = images.ensure(new / "images")
+        placed = os.environ.get("EDGEAI_ARTIFACTS", "")
+        if placed:
+            _copy(Path(placed), new)
+        release = new / "k3s" / chosen.version
+        _copy(chosen.directory, release)
+        engine.check_sums(release)
+        _add_system_images(release)
+        _write_sums(release, architecture_of)
+        _write_sums(new / "images", lambda name: name.removesuffix(".tar").rpartition("-")[2] if name.endswith(".tar") else "")
+        _write(new / "bundle.lock.yml", "# What this mirror offers. Written by the lab.\n"
+               + yaml.safe_dump(lock(new), sort_keys=False, width=150))
+        _write(new / "golden.json", json.dumps(golden, indent=2, sort_keys=True) + "\n")
+        shutil.copyfile(authority.ensure(), new / "ca.crt")
+        _write(new / "engine.json", json.dumps({"k3s": {"version": chosen.version, "origin": chosen.origin}}, indent=2) + "\n")
+        shutil.rmtree(target, ignore_errors=True)
+        os.replace(new, target)
+
+
+def _add_system_images(release: Path) -> None:
+    """A pause image where the release came without its air-gap images, for the architecture that can be built here."""
+    native = debs.architecture()
+    present = [path for path in release.glob(f"k3s-airgap-images-{native}.*")]
+    if not present:
+        binaries = [release / name for name in engine.BINARIES if (release / name).exists()]
+        airgap.write(release / f"k3s-airgap-images-{native}.tar.zst", native, binaries)
+
+
+def _write_sums(folder: Path, architecture) -> None:
+    lines: dict[str, list[str]] = {}
+    for path in sorted(folder.iterdir()):
+        if architecture(path.name):
+            lines.setdefault(architecture(path.name), []).append(f"{engine.file_hash(path)}  {path.name}\n")
+    for name, content in lines.items():
+        _write(folder / f"sha256sum-{name}.txt", "".join(content))
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy a tree, never link it: whoever damages a file of the mirror on purpose must not damage its source."""
+    for path in sorted(source.rglob("*")):
+        if path.is_file() and not path.name.startswith(".") and not path.name.endswith(".part"):
+            copy = target / path.relative_to(source)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _point_to(current: Path) -> None:
+    if paths.MIRROR.is_dir() and not paths.MIRROR.is_symlink():
+        raise LabError(f"{paths.MIRROR} is a directory of somebody else; move it away")
+    link = paths.STATE / "mirror.new"
+    link.unlink(missing_ok=True)
+    link.symlink_to(current.relative_to(paths.STATE))
+    os.replace(link, paths.MIRROR)
+    for other in _MIRRORS.iterdir():
+        if other != current:
+            shutil.rmtree(other, ignore_errors=True)
+
+
+@contextmanager
+def _lock():
+    """One builder at a time; a second `lab up` waits and then finds everything ready."""
+    paths.STATE.mkdir(parents=True, exist_ok=True)
+    with open(paths.STATE / "mirror.lock", "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("  waiting for another lab command that builds the mirror")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
