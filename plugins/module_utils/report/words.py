@@ -36,9 +36,23 @@ def plural(number: int, noun: str) -> str:
 
 
 def answer(target: dict[str, Any]) -> str:
-    """The inference answer of a target with its latency, or a dash."""
+    """The inference answer of a target with its latency, or a dash: ``class 3 in 12 ms``."""
     if target.get("answer") in (None, ""):
         return "-"
     latency = target.get("latency_ms")
-    text = str(target["answer"])
+    text = _outputs(target["answer"])
     return f"{text} in {latency:.0f} ms" if isinstance(latency, (int, float)) else text
+
+
+def _outputs(value: Any) -> str:
+    """An Open Inference Protocol response as its single values; anything else as it is."""
+    outputs = value.get("outputs") if isinstance(value, dict) else None
+    if not isinstance(outputs, list):
+        return str(value)
+    single = [
+        f"{output.get('name')} {output['data'][0]}"
+        for output in outputs
+        if isinstance(output, dict) and isinstance(output.get("data"), list) and len(output["data"]) == 1
+    ]
+    return ", ".join(single) or plural(len(outputs), "output")
+
