@@ -22,13 +22,12 @@ def write(path: Path, architecture: str, binaries=()) -> list[str]:
     Tags that the given K3s binaries ask for by name are added to the known ones.
     """
     tags = sorted({*KNOWN_TAGS, *(tag for binary in binaries for tag in tags_in(binary))})
-    image = _pause(architecture)
-    references = [f"{REPOSITORY}:{tag}" for tag in tags]
+    images = {f"{REPOSITORY}:{tag}": image for tag, image in _pause(architecture, tags).items()}
     with tempfile.TemporaryDirectory(prefix="edgelab-airgap-", dir=path.parent) as scratch:
         archive = Path(scratch) / "images.tar"
-        oci.write_archive(archive, {reference: image for reference in references})
+        oci.write_archive(archive, images)
         run(["zstd", "--quiet", "--force", archive, "-o", path])
-    return references
+    return list(images)
 
 
 def tags_in(binary: Path) -> set[str]:
@@ -39,13 +38,18 @@ def tags_in(binary: Path) -> set[str]:
         return {match[1].decode() for match in _TAG_IN_BINARY.finditer(content)}
 
 
-def _pause(architecture: str) -> oci.Image:
+def _pause(architecture: str, tags) -> dict[str, oci.Image]:
+    """One image per tag. They differ in a label: K3s stops importing an archive when two tags have the same digest."""
     if shutil.which("gcc"):
-        program, entrypoint = _compile(), ["/pause"]
-    else:
-        program, entrypoint = _busybox(), ["/pause", "sh", "-c", _BUSYBOX_WAIT]
-    content = oci.layer({"pause": (program, 0o755)}, "pause")
-    return oci.Image(architecture, (content,), {"Entrypoint": entrypoint, "User": "65535:65535"})
+        files, entrypoint = {"pause": (_compile(), 0o755)}, ["/pause"]
+    else:  # busybox takes its own name as leave to choose the applet by its first argument
+        files, entrypoint = {"busybox": (_busybox(), 0o755)}, ["/busybox", "sh", "-c", _BUSYBOX_WAIT]
+    content = oci.layer(files, "pause")
+    settings = {"Entrypoint": entrypoint, "User": "65535:65535"}
+    return {
+        tag: oci.Image(architecture, (content,), {**settings, "Labels": {"org.opencontainers.image.version": tag}})
+        for tag in tags
+    }
 
 
 def _compile() -> bytes:
@@ -61,5 +65,4 @@ def _busybox() -> bytes:
         found = [path for path in (Path(scratch) / "bin/busybox", Path(scratch) / "usr/bin/busybox") if path.exists()]
         if not found:
             raise LabError("the package busybox-static has no busybox; install gcc instead")
-        # busybox chooses its applet by name, so its `sh` is asked for as the first argument.
         return found[0].read_bytes()

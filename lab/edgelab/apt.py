@@ -32,9 +32,11 @@ class Apt:
 
     def sources(self, suite: str) -> str:
         """Content of a sources.list for `suite`."""
-        return (f"deb {self.mirror} {suite} main\n"
-                f"deb {self.mirror} {suite}-updates main\n"
-                f"deb {self.security} {suite}-security main\n")
+        return (
+            f"deb {self.mirror} {suite} main\n"
+            f"deb {self.mirror} {suite}-updates main\n"
+            f"deb {self.security} {suite}-security main\n"
+        )
 
 
 def parse_sources(texts) -> list[Source]:
@@ -51,23 +53,29 @@ def parse_sources(texts) -> list[Source]:
             if "deb" in fields.get("Types", "").split() and fields.get("Enabled", "yes") != "no":
                 found += [
                     Source(uri.rstrip("/"), suite, tuple(fields.get("Components", "").split()))
-                    for uri in fields.get("URIs", "").split() for suite in fields.get("Suites", "").split()
+                    for uri in fields.get("URIs", "").split()
+                    for suite in fields.get("Suites", "").split()
                 ]
     return found
 
 
 def choose(sources, suite: str) -> tuple[str, str]:
     """The mirror and the security mirror for `suite`; Debian's own where this machine runs another release."""
+
     def first(wanted, default):
         uris = [source.uri for source in sources if source.suite == wanted and "main" in source.components]
         return next((uri for uri in uris if uri.startswith(("http://", "https://"))), default)
+
     return first(suite, _DEFAULT), first(f"{suite}-security", _DEFAULT_SECURITY)
 
 
 def of_this_machine(suite: str, root: Path = Path("/etc/apt")) -> Apt:
     """Read the APT configuration of this machine."""
-    files = [root / "sources.list", *sorted((root / "sources.list.d").glob("*.list")),
-             *sorted((root / "sources.list.d").glob("*.sources"))]
+    files = [
+        root / "sources.list",
+        *sorted((root / "sources.list.d").glob("*.list")),
+        *sorted((root / "sources.list.d").glob("*.sources")),
+    ]
     mirror, security = choose(parse_sources(path.read_text() for path in files if path.is_file()), suite)
     dump = run(["apt-config", "dump"]).stdout.splitlines()
     options = tuple(line for line in dump if _OPTIONS.match(line) and not line.endswith('"";'))

@@ -15,8 +15,25 @@ def ensure() -> Path:
     certificate, key = folder / "ca.crt", folder / "ca.key"
     if not certificate.exists():
         _key(key)
-        run(["openssl", "req", "-x509", "-new", "-key", key, "-sha256", "-days", _DAYS, "-subj", "/CN=edgeai lab CA", "-out", certificate,
-             "-addext", "keyUsage=critical,keyCertSign,cRLSign"])
+        run(
+            [
+                "openssl",
+                "req",
+                "-x509",
+                "-new",
+                "-key",
+                key,
+                "-sha256",
+                "-days",
+                _DAYS,
+                "-subj",
+                "/CN=edgeai lab CA",
+                "-out",
+                certificate,
+                "-addext",
+                "keyUsage=critical,keyCertSign,cRLSign",
+            ]
+        )
     return certificate
 
 
@@ -29,16 +46,39 @@ def server(folder: Path, address: str) -> tuple[Path, Path]:
         _key(key)
         request = run(["openssl", "req", "-new", "-key", key, "-subj", f"/CN={address}"]).stdout
         extensions = folder / "extensions.cnf"
-        extensions.write_text(f"subjectAltName=IP:{address}\nbasicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-                              "extendedKeyUsage=serverAuth\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n")
-        run(["openssl", "x509", "-req", "-sha256", "-days", _DAYS, "-CA", authority, "-CAkey", authority.with_suffix(".key"),
-             "-CAcreateserial", "-extfile", extensions, "-out", certificate], input=request)
+        extensions.write_text(
+            f"subjectAltName=IP:{address}\nbasicConstraints=critical,CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+            "extendedKeyUsage=serverAuth\nsubjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
+        )
+        run(
+            [
+                "openssl",
+                "x509",
+                "-req",
+                "-sha256",
+                "-days",
+                _DAYS,
+                "-CA",
+                authority,
+                "-CAkey",
+                authority.with_suffix(".key"),
+                "-CAcreateserial",
+                "-extfile",
+                extensions,
+                "-out",
+                certificate,
+            ],
+            input=request,
+        )
         extensions.unlink()
     return certificate, key
 
 
 def _issued_by(authority: Path, certificate: Path) -> bool:
-    return certificate.exists() and run(["openssl", "verify", "-CAfile", authority, certificate], check=False).returncode == 0
+    return (
+        certificate.exists()
+        and run(["openssl", "verify", "-CAfile", authority, certificate], check=False).returncode == 0
+    )
 
 
 def _key(path: Path) -> None:

@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
-from edgelab import doctor, engine, faults, fleet, hosts, image, mirror, mirror_server, network, paths, podman, ssh
+from edgelab import doctor, engine, faults, fleet, hosts, image, mirror, mirror_server, network, paths, ssh, status
 from edgelab.errors import LabError
 from edgelab.progress import complain, say, step
 
@@ -37,17 +39,37 @@ def parser() -> argparse.ArgumentParser:
     inventory = (["inventory"], {"metavar": "INVENTORY_DIR", "help": "directory with a fleet.yml"})
     host = (["host"], {"metavar": "HOST", "help": "name of a host, or NETWORK/HOST where two labs use the name"})
     add("up", up, "start what the inventory describes, or repair it", inventory)
-    add("down", down, "remove the lab of an inventory and nothing else", inventory,
-        (["--images"], {"action": "store_true", "help": "remove the host image too"}))
-    add("status", status, "show every lab on this machine")
-    add("ssh", ssh_command, "log in to a host as root, or run a command there", host,
-        (["remote"], {"nargs": argparse.REMAINDER, "metavar": "CMD"}))
+    add(
+        "down",
+        down,
+        "remove the lab of an inventory and nothing else",
+        inventory,
+        (["--images"], {"action": "store_true", "help": "remove the host image too"}),
+    )
+    add("status", lambda _: say("\n".join(status.lines())), "show every lab on this machine")
+    add(
+        "ssh",
+        ssh_command,
+        "log in to a host as root, or run a command there",
+        host,
+        (["remote"], {"nargs": argparse.REMAINDER, "metavar": "CMD"}),
+    )
     add("reboot", reboot, "reboot a host", host)
     add("cut", lambda found: faults.cut(found.host), "cut a host's link: nothing enters or leaves it", host)
     add("heal", lambda found: faults.heal(found.host), "mend a cut link", host)
-    add("fault", fault, "break a host on purpose; see the names with `lab fault HOST help`", host,
-        (["name"], {"metavar": "NAME"}), (["words"], {"nargs": argparse.REMAINDER, "metavar": "ARGS"}))
-    add("mirror", lambda _: mirror.ensure(force=True) and None, "build the release mirror anew (`up` does so when something changed)")
+    add(
+        "fault",
+        fault,
+        "break a host on purpose; see the names with `lab fault HOST help`",
+        host,
+        (["name"], {"metavar": "NAME"}),
+        (["words"], {"nargs": argparse.REMAINDER, "metavar": "ARGS"}),
+    )
+    add(
+        "mirror",
+        lambda _: mirror.ensure(force=True),
+        "build the release mirror anew (`up` does so when something changed)",
+    )
     add("fetch", fetch, "download the real K3s release that upstream.yml names")
     add("doctor", lambda _: doctor.report(), "say what this machine lacks, and the command that helps")
     return top
@@ -59,14 +81,17 @@ def up(arguments) -> None:
     wanted = fleet.load(arguments.inventory)
     say(f"lab {wanted.network}: {len(wanted.hosts)} hosts on {wanted.subnet}")
     doctor.require()
-    name = image.ensure()
-    with step("network", quiet_below=0) as line:
+    with step("network") as line:
         line.note = f"{wanted.network} {'created' if network.ensure(wanted) else 'there'}"
-    mirror.ensure()
+    with ThreadPoolExecutor(max_workers=2) as pool:  # both take long the first time, on one core each
+        host_image, release_mirror = pool.submit(image.ensure), pool.submit(
+            mirror.ensure, mirror_server.served(wanted.network)
+        )
+        name, _ = host_image.result(), release_mirror.result()
     hosts.ensure(wanted, name)
     with step("mirror server") as line:
         started = mirror_server.ensure(wanted.network, wanted.gateway)
-        line.note = f"{mirror_server.url(wanted.gateway)} {'started' if started else 'answers'}, CA {paths.MIRROR / 'ca.crt'}"
+        line.note = f"{mirror_server.url(wanted.gateway)} {'started' if started else 'answers'}"
     say(f"  ready in {time.monotonic() - begin:.1f} s. Try: lab/lab ssh {wanted.hosts[0].name}")
 
 
@@ -78,22 +103,12 @@ def down(arguments) -> None:
         line.note = f"{', '.join(gone) or 'none'} removed"
     with step("mirror server") as line:
         line.note = "stopped" if mirror_server.stop(wanted.network) else "was not running"
+        shutil.rmtree(paths.instance(wanted.network), ignore_errors=True)
     with step("network") as line:
         line.note = f"{wanted.network} {'removed' if network.remove(wanted.network) else 'was not there'}"
     if arguments.images:
         with step("images") as line:
-            line.note = f"{', '.join(image.remove()) or 'none'} removed"
-
-
-def status(_arguments) -> None:
-    """`lab status`."""
-    found = podman.containers()
-    if not found:
-        say("no lab is up")
-        return
-    say(f"{'LAB':<20} {'HOST':<20} {'ADDRESS':<15} STATE")
-    for container in found:
-        say(f"{container.network:<20} {container.host:<20} {container.address:<15} {container.state}")
+            line.note = image.remove()
 
 
 def ssh_command(arguments) -> None:

@@ -22,7 +22,7 @@ def unpack(packages, target: Path) -> None:
 
 
 def download(packages) -> list[Path]:
-    """Files of the packages in the newest version of SUITE, in the order given; asks the mirror only for what is new."""
+    """Files of the packages in the newest version of SUITE, in the order given; downloads only what is new."""
     folder = paths.CACHE / "debs"
     options = _private_apt(folder)
     found = {name: _cached(folder, name) for name in packages}
@@ -47,8 +47,12 @@ def _private_apt(folder: Path) -> list[str]:
     (lists / "sources.list").write_text(apt.of_this_machine(SUITE).sources(SUITE).replace("deb ", f"deb {keyring}"))
     (lists / "status").touch()
     settings = {
-        "Dir::Etc::sourcelist": lists / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
-        "Dir::State::lists": lists / "lists", "Dir::State::status": lists / "status", "Dir::Cache": lists / "cache",
-        "APT::Architecture": architecture(), "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",
+        "Dir::Etc::sourcelist": lists / "sources.list",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::State::lists": lists / "lists",
+        "Dir::State::status": lists / "status",
+        "Dir::Cache": lists / "cache",
+        "APT::Architecture": architecture(),
+        "APT::Sandbox::User": "root" if os.geteuid() == 0 else "",
     }
     return ["-qq", *(part for key, value in settings.items() for part in ("-o", f"{key}={value}"))]

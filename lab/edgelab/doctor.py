@@ -15,9 +15,19 @@ DISK_GIB_WANTED = 5
 MEMORY_GIB_WANTED = 2
 # Program -> the Debian package that brings it.
 PROGRAMS = {
-    "podman": "podman", "runc": "runc", "debootstrap": "debootstrap", "openssl": "openssl", "zstd": "zstd", "ssh": "openssh-client",
-    "ssh-keygen": "openssh-client", "tar": "tar", "systemctl": "systemd", "apt-get": "apt", "dpkg-deb": "dpkg",
-    "netavark": "netavark", "iptables": "iptables",
+    "podman": "podman",
+    "runc": "runc",
+    "debootstrap": "debootstrap",
+    "openssl": "openssl",
+    "zstd": "zstd",
+    "ssh": "openssh-client",
+    "ssh-keygen": "openssh-client",
+    "tar": "tar",
+    "systemctl": "systemd",
+    "apt-get": "apt",
+    "dpkg-deb": "dpkg",
+    "netavark": "netavark",
+    "iptables": "iptables",
 }
 _ELSEWHERE = {"netavark": ("/usr/lib/podman", "/usr/libexec/podman")}
 
@@ -57,24 +67,72 @@ def judge(seen: Evidence) -> list[Verdict]:
     low_disk = seen.disk_gib < DISK_GIB_WANTED
     low_memory = seen.memory_gib < MEMORY_GIB_WANTED
     return [
-        _verdict("root", seen.root, "root" if seen.root else "an ordinary user", "root: the hosts are privileged containers",
-                 "run the same command with sudo, or as root"),
-        _verdict("system", seen.system in ("debian", "ubuntu"), seen.system or "unknown", "Debian or a relative (apt, debootstrap)",
-                 "use a Debian 12 machine or virtual machine"),
-        _verdict("programs", not missing, f"missing: {', '.join(missing)}" if missing else "all there", "all of the lab's programs",
-                 f"apt-get install -y {packages}"),
-        _verdict("archive keys", seen.keyring, "there" if seen.keyring else "missing", "Debian's archive keys for debootstrap",
-                 "apt-get install -y debian-archive-keyring"),
-        _verdict("cgroups", seen.cgroup in ("v1", "v2"), seen.cgroup or "not mounted", "cgroup v2, or v1 with its controllers",
-                 "mount the cgroup file system: apt-get install -y cgroupfs-mount && cgroupfs-mount"),
-        _verdict("overlayfs", seen.overlay, "in the kernel" if seen.overlay else "missing", "overlayfs in the kernel",
-                 "modprobe overlay"),
-        _verdict("inotify", seen.inotify >= INOTIFY_WANTED, f"{seen.inotify} instances", f"{INOTIFY_WANTED} (128 stop the ninth host)",
-                 f"sysctl -w fs.inotify.max_user_instances={INOTIFY_WANTED}", otherwise="warn"),
-        _verdict("disk", not low_disk, f"{seen.disk_gib:.0f} GiB free", f"{DISK_GIB_WANTED} GiB for images and hosts",
-                 "free some space (podman system df shows what Podman keeps)", otherwise="fail" if seen.disk_gib < 2 else "warn"),
-        _verdict("memory", not low_memory, f"{seen.memory_gib:.1f} GiB available", f"{MEMORY_GIB_WANTED} GiB for three hosts",
-                 "stop other programs, or use fewer hosts", otherwise="warn"),
+        _verdict(
+            "root",
+            seen.root,
+            "root" if seen.root else "an ordinary user",
+            "root: the hosts are privileged containers",
+            "run the same command with sudo, or as root",
+        ),
+        _verdict(
+            "system",
+            seen.system in ("debian", "ubuntu"),
+            seen.system or "unknown",
+            "Debian or a relative (apt, debootstrap)",
+            "use a Debian 12 machine or virtual machine",
+        ),
+        _verdict(
+            "programs",
+            not missing,
+            f"missing: {', '.join(missing)}" if missing else "all there",
+            "all of the lab's programs",
+            f"apt-get install -y {packages}",
+        ),
+        _verdict(
+            "archive keys",
+            seen.keyring,
+            "there" if seen.keyring else "missing",
+            "Debian's archive keys for debootstrap",
+            "apt-get install -y debian-archive-keyring",
+        ),
+        _verdict(
+            "cgroups",
+            seen.cgroup in ("v1", "v2"),
+            seen.cgroup or "not mounted",
+            "cgroup v2, or v1 with its controllers",
+            "mount the cgroup file system: apt-get install -y cgroupfs-mount && cgroupfs-mount",
+        ),
+        _verdict(
+            "overlayfs",
+            seen.overlay,
+            "in the kernel" if seen.overlay else "missing",
+            "overlayfs in the kernel",
+            "modprobe overlay",
+        ),
+        _verdict(
+            "inotify",
+            seen.inotify >= INOTIFY_WANTED,
+            f"{seen.inotify} instances",
+            f"{INOTIFY_WANTED} (128 stop the ninth host)",
+            f"sysctl -w fs.inotify.max_user_instances={INOTIFY_WANTED}",
+            otherwise="warn",
+        ),
+        _verdict(
+            "disk",
+            not low_disk,
+            f"{seen.disk_gib:.0f} GiB free",
+            f"{DISK_GIB_WANTED} GiB for images and hosts",
+            "free some space (podman system df shows what Podman keeps)",
+            otherwise="fail" if seen.disk_gib < 2 else "warn",
+        ),
+        _verdict(
+            "memory",
+            not low_memory,
+            f"{seen.memory_gib:.1f} GiB available",
+            f"{MEMORY_GIB_WANTED} GiB for three hosts",
+            "stop other programs, or use fewer hosts",
+            otherwise="warn",
+        ),
     ]
 
 
@@ -85,11 +143,16 @@ def _verdict(check, good, found, wanted, remedy, otherwise="fail"):
 def collect() -> Evidence:
     """Look at this machine."""
     return Evidence(
-        root=os.geteuid() == 0, system=_system(), programs=frozenset(name for name in PROGRAMS if _installed(name)),
+        root=os.geteuid() == 0,
+        system=_system(),
+        programs=frozenset(name for name in PROGRAMS if _installed(name)),
         cgroup=machine.inspect().cgroup if Path("/sys/fs/cgroup").is_dir() and os.listdir("/sys/fs/cgroup") else "",
         overlay="overlay" in Path("/proc/filesystems").read_text().split(),
-        inotify=int(_INOTIFY.read_text()), disk_gib=shutil.disk_usage(_existing(paths.STATE)).free / 2**30,
-        memory_gib=_available_memory(), keyring=Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists())
+        inotify=int(_INOTIFY.read_text()),
+        disk_gib=shutil.disk_usage(_existing(paths.STATE)).free / 2**30,
+        memory_gib=_available_memory(),
+        keyring=Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists(),
+    )
 
 
 def require() -> None:
@@ -127,8 +190,11 @@ def report() -> int:
 
 
 def _installed(program: str) -> bool:
-    return bool(shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
-                or any(Path(folder, program).exists() for folder in _ELSEWHERE.get(program, ())))
+    return bool(
+        shutil.which(program)
+        or shutil.which(program, path="/usr/sbin:/sbin")
+        or any(Path(folder, program).exists() for folder in _ELSEWHERE.get(program, ()))
+    )
 
 
 def _system() -> str:
@@ -147,5 +213,3 @@ def _available_memory() -> float:
 
 def _existing(path: Path) -> Path:
     return path if path.exists() else _existing(path.parent)
-
-

@@ -7,6 +7,7 @@ module knows which one it was.
 import hashlib
 import os
 import re
+import shutil
 import sys
 import urllib.error
 import urllib.parse
@@ -55,7 +56,9 @@ def placed(folder: str) -> Engine | None:
 
 def order(version: str) -> tuple:
     """Sort key of a K3s version: numbers count as numbers."""
-    return tuple((0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|[A-Za-z]+", version))
+    return tuple(
+        (0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.findall(r"\d+|[A-Za-z]+", version)
+    )
 
 
 def downloaded() -> Engine | None:
@@ -69,12 +72,17 @@ def standin() -> Engine:
     """The stand-in, built from `lab/standin` when its sources changed."""
     sources = paths.LAB / "standin"
     if not (sources / "build.py").exists():
-        raise LabError("no K3s to offer: lab/standin/build.py is missing, EDGEAI_ARTIFACTS is not set, and nothing was fetched")
+        raise LabError(
+            "no K3s to offer: lab/standin/build.py is missing, EDGEAI_ARTIFACTS is not set, and nothing was fetched"
+        )
     folder = paths.CACHE / "standin" / tree_hash(sources)[:12]
     if not _has_binary(folder):
         with step("stand-in K3s") as line:
             line.note = f"{STANDIN_VERSION} built from lab/standin"
             folder.mkdir(parents=True, exist_ok=True)
+            for old in folder.parent.iterdir():
+                if old != folder:
+                    shutil.rmtree(old)
             run([sys.executable, sources / "build.py", "--out", folder, "--version", STANDIN_VERSION], timeout=300)
     if not _has_binary(folder):
         raise LabError(f"lab/standin/build.py ended well but wrote no k3s to {folder}")
@@ -104,7 +112,9 @@ def check_sums(folder: Path) -> None:
             expected, _, name = line.partition("  ")
             path = folder / Path(name.strip()).name
             if path.is_file() and file_hash(path) != expected:
-                raise LabError(f"{path} is damaged: its sha256 is not the one in {sums.name}. Remove it and get it again")
+                raise LabError(
+                    f"{path} is damaged: its sha256 is not the one in {sums.name}. Remove it and get it again"
+                )
 
 
 def file_hash(path: Path) -> str:
@@ -136,11 +146,15 @@ def _download(url: str, target: Path) -> None:
     have = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer, part.open("ab" if answer.status == 206 else "wb") as out:
+        with urllib.request.urlopen(request, timeout=30) as answer, part.open(
+            "ab" if answer.status == 206 else "wb"
+        ) as out:
             while block := answer.read(1 << 20):
                 out.write(block)
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", error)
-        raise LabError(f"cannot download {url}: {reason}. Offline? Then put the release's files into a directory "
-                       f"<dir>/k3s/{_upstream()['version']}/ and set EDGEAI_ARTIFACTS=<dir>, or go on with the stand-in") from None
+        raise LabError(
+            f"cannot download {url}: {reason}. Offline? Then put the release's files into a directory "
+            f"<dir>/k3s/{_upstream()['version']}/ and set EDGEAI_ARTIFACTS=<dir>, or go on with the stand-in"
+        ) from None
     os.replace(part, target)

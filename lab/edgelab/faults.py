@@ -98,11 +98,18 @@ def parse(kind: str, arguments) -> Request:
     """Check the words after `lab fault HOST`. Raises LabError with the usage, or with what can be done instead."""
     arguments = list(arguments)
     if kind == "clock-jump":
-        raise LabError("a host in a container has the clock of the whole machine, so its clock cannot jump alone; "
-                       "`lab fault HOST set clock-offset SECONDS` makes the stand-in engine see another time")
+        raise LabError(
+            "a host in a container has the clock of the whole machine, so its clock cannot jump alone; "
+            "`lab fault HOST set clock-offset SECONDS` makes the stand-in engine see another time"
+        )
     if kind == "disk-full":
-        directory, free = (*arguments, *("/var/lib/rancher", "1")[len(arguments):])[:2]
-        if len(arguments) <= 2 and re.fullmatch(r"/[\w./-]+", directory) and ".." not in directory and _number(free, 1, 100_000):
+        directory, free = (*arguments, *("/var/lib/rancher", "1")[len(arguments) :])[:2]
+        if (
+            len(arguments) <= 2
+            and re.fullmatch(r"/[\w./-]+", directory)
+            and ".." not in directory
+            and _number(free, 1, 100_000)
+        ):
             return Request(kind, (directory.rstrip("/"), free))
     elif kind == "port-taken":
         if len(arguments) == 1 and _number(arguments[0], 1, 65535):

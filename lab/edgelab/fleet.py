@@ -53,7 +53,9 @@ def load(directory) -> Fleet:
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise LabError(f"no fleet.yml in {directory}: give the directory of an inventory, for example inventories/demo") from None
+        raise LabError(
+            f"no fleet.yml in {directory}: give the directory of an inventory, for example inventories/demo"
+        ) from None
     except yaml.YAMLError as error:
         raise LabError(f"{path} is not YAML: {error}") from None
     return parse(data, path)
@@ -84,7 +86,9 @@ def _hosts(data, path):
             if not _NAME.fullmatch(name):
                 raise LabError(f"{path}: node name `{name}` in site {site} is not a host name (RFC 1123)")
             if node.get("address"):
-                yield Host(name, str(node["address"]), str(node.get("runtime", "")), str(node.get("gpu", "none")), str(site))
+                yield Host(
+                    name, str(node["address"]), str(node.get("runtime", "")), str(node.get("gpu", "none")), str(site)
+                )
 
 
 def _refuse_duplicates(hosts, path):
@@ -105,7 +109,9 @@ def _subnet(hosts, path) -> str:
         except ValueError:
             raise LabError(f"{path}: address {host.address} of {host.name} is not an IPv4 address") from None
         if not address.is_private or address.is_loopback:
-            raise LabError(f"{path}: address {address} of {host.name} is not private; the lab only makes private networks")
+            raise LabError(
+                f"{path}: address {address} of {host.name} is not private; the lab only makes private networks"
+            )
         if int(address) & 0xFF in (0, 1, 255):
             raise LabError(f"{path}: address {address} of {host.name} is taken by the network itself (.0, .1, .255)")
         networks.add(str(ipaddress.ip_network(f"{address}/24", strict=False)))

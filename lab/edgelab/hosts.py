@@ -37,19 +37,49 @@ def run_arguments(fleet, host, image: str, here: machine.Machine) -> list[str]:
     argv = []
     if here.cgroup == "v1":
         argv += ["--runtime", "runc"]  # crun does not start systemd on a hybrid machine
-    argv += ["run", "--detach", "--name", f"{fleet.network}-{host.name}", "--hostname", host.name,
-             "--network", fleet.network, "--ip", host.address, "--mac-address", mac_address(host.address),
-             "--no-hosts", "--dns=none",
-             "--systemd=always", "--privileged", "--tmpfs", "/run", "--tmpfs", "/tmp",
-             "--stop-timeout", "10", "--log-opt", "max-size=1mb"]
+    argv += [
+        "run",
+        "--detach",
+        "--name",
+        f"{fleet.network}-{host.name}",
+        "--hostname",
+        host.name,
+        "--network",
+        fleet.network,
+        "--ip",
+        host.address,
+        "--mac-address",
+        mac_address(host.address),
+        "--no-hosts",
+        "--dns=none",
+        "--systemd=always",
+        "--privileged",
+        "--tmpfs",
+        "/run",
+        "--tmpfs",
+        "/tmp",
+        "--stop-timeout",
+        "10",
+        "--log-opt",
+        "max-size=1mb",
+    ]
     if here.cgroup == "v1":
         argv += ["--cgroupns=host", "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"]
     if not here.may_raise_limits:
-        argv += ["--ulimit", f"nofile=1024:{here.nofile}", "--ulimit", f"nproc={min(4096, here.nproc)}:{min(4096, here.nproc)}"]
+        argv += [
+            "--ulimit",
+            f"nofile=1024:{here.nofile}",
+            "--ulimit",
+            f"nproc={min(4096, here.nproc)}:{min(4096, here.nproc)}",
+        ]
     for volume in _VOLUMES:
         argv += ["--volume", volume]
-    labels = {podman.LABEL: fleet.network, podman.LABEL_HOST: host.name, podman.LABEL_ADDRESS: host.address,
-              podman.LABEL_INVENTORY: fleet.directory}
+    labels = {
+        podman.LABEL: fleet.network,
+        podman.LABEL_HOST: host.name,
+        podman.LABEL_ADDRESS: host.address,
+        podman.LABEL_INVENTORY: fleet.directory,
+    }
     for key, value in labels.items():
         argv += ["--label", f"{key}={value}"]
     return [*argv, image]
@@ -61,7 +91,7 @@ def mac_address(address: str) -> str:
 
 
 def wait(container: str, address: str, public_key: str) -> tuple[str, bool, str]:
-    """Wait until a started host has booted; returns its state (running, degraded), if its link is cut, and its host key.
+    """Wait until a started host has booted; returns (running or degraded, is its link cut, its host key).
 
     Raises LabError with the evidence when it has not within BOOT_SECONDS.
     """
@@ -70,8 +100,15 @@ def wait(container: str, address: str, public_key: str) -> tuple[str, bool, str]
     problem = ""
     while time.monotonic() < deadline:
         try:
-            done = podman.execute(container, _PREPARE.read_text(), public_key, resolvers, address,
-                                  timeout=max(1, deadline - time.monotonic()), check=False)
+            done = podman.execute(
+                container,
+                _PREPARE.read_text(),
+                public_key,
+                resolvers,
+                address,
+                timeout=max(1, deadline - time.monotonic()),
+                check=False,
+            )
         except LabError as error:
             problem = str(error)
             break
@@ -100,7 +137,9 @@ def find(name: str) -> podman.Container:
     if len(found) == 1:
         return found[0]
     if found:
-        raise LabError(f"{name} exists {len(found)} times: say {' or '.join(f'{one.network}/{one.host}' for one in found)}")
+        raise LabError(
+            f"{name} exists {len(found)} times: say {' or '.join(f'{one.network}/{one.host}' for one in found)}"
+        )
     known = ", ".join(container.host for container in everything) or "none is up"
     raise LabError(f"no lab host is called {name}; known: {known}")
 
@@ -109,7 +148,7 @@ def reboot(name: str) -> None:
     """Reboot a host: all its processes end, its disk stays, and it boots again."""
     container = find(name)
     with step(container.host) as line:
-        podman.call("restart", "--time", "10", container.id)
+        podman.call("restart", "--time", "10", container.name)
         line.note = f"rebooted, {_up_again(container)}"
 
 
@@ -117,12 +156,12 @@ def power_on(name: str) -> None:
     """Boot a host that is off."""
     container = find(name)
     with step(container.host) as line:
-        podman.call("start", container.id)
+        podman.call("start", container.name)
         line.note = f"powered on, {_up_again(container)}"
 
 
 def _up_again(container) -> str:
-    state, is_cut, _ = wait(container.id, container.address, ssh.ensure_key())
+    state, is_cut, _ = wait(container.name, container.address, ssh.ensure_key())
     if not is_cut:
         _log_in(container.host, container.address)
     return f"{state}{', link cut' if is_cut else ''}"
@@ -141,7 +180,9 @@ def _boot(fleet, host, found, image, public_key) -> None:
             action = "already up"
         state, is_cut, key = wait(f"{fleet.network}-{host.name}", host.address, public_key)
         ssh.remember({host.address: key})
-        line.note = f"{host.address:<15} {action}, {state}{', link cut (lab heal mends it)' if is_cut else ', SSH answers'}"
+        line.note = (
+            f"{host.address:<15} {action}, {state}{', link cut (lab heal mends it)' if is_cut else ', SSH answers'}"
+        )
         if not is_cut:
             _log_in(host.name, host.address)
 
@@ -151,7 +192,9 @@ def _log_in(name: str, address: str) -> None:
     deadline = time.monotonic() + SSH_SECONDS
     while not machine.ssh_answers(address):
         if time.monotonic() > deadline:
-            raise LabError(f"{name} ({address}) has booted, but nothing speaks SSH at its port 22 after {SSH_SECONDS} s")
+            raise LabError(
+                f"{name} ({address}) has booted, but nothing speaks SSH at its port 22 after {SSH_SECONDS} s"
+            )
         time.sleep(0.1)
     run(ssh.command(address, "true"), timeout=20)
 

@@ -7,16 +7,17 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from edgelab import apt, paths, podman
+from edgelab import apt, locks, paths, podman
 from edgelab.errors import LabError
 from edgelab.process import run
 from edgelab.progress import step
 
 SUITE = "bookworm"
 REPOSITORY = "localhost/edgeai-lab-host"
+_LABEL = "edgeai.lab.image=host"
 PACKAGES = (
-    "systemd systemd-sysv dbus python3 openssh-server iproute2 iputils-ping iptables nftables conntrack kmod procps curl "
-    "sqlite3 openssl ca-certificates zstd"
+    "systemd systemd-sysv dbus python3 openssh-server iproute2 iputils-ping iptables nftables conntrack kmod procps "
+    "curl sqlite3 openssl ca-certificates zstd"
 ).split()
 
 # Files of the image, by path. They make a container boot quietly and quickly; nothing here prepares for K3s.
@@ -72,12 +73,27 @@ path-exclude=/usr/share/lintian/*
 MASKED = (
     "getty.target console-getty.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer "
     "e2scrub_reap.service fstrim.timer systemd-firstboot.service sys-kernel-config.mount sys-kernel-debug.mount "
-    "sys-kernel-tracing.mount sys-fs-fuse-connections.mount dev-hugepages.mount proc-sys-fs-binfmt_misc.automount systemd-journald-audit.socket"
+    "sys-kernel-tracing.mount sys-fs-fuse-connections.mount dev-hugepages.mount proc-sys-fs-binfmt_misc.automount "
+    "systemd-journald-audit.socket"
 ).split()
 ENABLED = ("ssh.service", "edgelab-host-keys.service", "edgelab-link.service")
-REMOVED = ("usr/share/doc", "usr/share/man", "usr/share/info", "usr/share/locale", "usr/share/lintian", "var/cache/apt",
-           "var/lib/apt/lists", "var/log/bootstrap.log", "var/log/dpkg.log", "var/log/apt", "etc/ssh/ssh_host_*",
-           "debootstrap", "etc/hostname", "etc/resolv.conf")
+REMOVED = (
+    "usr/share/doc",
+    "usr/share/man",
+    "usr/share/info",
+    "usr/share/locale",
+    "usr/share/lintian",
+    "var/cache/apt",
+    "var/lib/apt/lists",
+    "var/log/bootstrap.log",
+    "var/log/dpkg.log",
+    "var/log/apt",
+    "etc/ssh/ssh_host_*",
+    "debootstrap",
+    "etc/hostname",
+    "etc/resolv.conf",
+    "var/lib/dbus/machine-id",  # made at installation: systemd would give this identity to every host
+)
 _APT_OPTIONS = ('Acquire::Languages "none";', 'APT::Install-Recommends "false";')
 # Arguments: 1 root, 2 folder that keeps the downloaded packages, 3… packages.
 _INSTALL = """
@@ -97,7 +113,7 @@ def ensure() -> str:
     """Return the image's name, building it first where Podman does not have it."""
     source = apt.of_this_machine(SUITE)
     name = tag(source)
-    with step("host image") as line:
+    with locks.exclusive(paths.STATE / "image.lock", "builds the host image"), step("host image") as line:
         cached = podman.call("image", "exists", name, check=False).returncode == 0
         line.note = f"{name.removeprefix('localhost/')} ({'cached' if cached else 'built by debootstrap'})"
         if not cached:
@@ -105,13 +121,11 @@ def ensure() -> str:
     return name
 
 
-def remove() -> list[str]:
-    """Remove every version of the host image; returns their names."""
-    listed = podman.call("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", f"reference={REPOSITORY}")
-    names = listed.stdout.split()
-    if names:
-        podman.call("rmi", *names)
-    return names
+def remove() -> str:
+    """Remove every version of the host image that no host uses; says what became of them."""
+    found = podman.call("images", "--all", "--quiet", "--no-trunc", "--filter", f"label={_LABEL}").stdout.split()
+    kept = [image for image in found if podman.call("rmi", image, check=False).returncode]
+    return f"{len(found) - len(kept)} removed" + (f", {len(kept)} in use by other hosts" if kept else "")
 
 
 def _build(name: str, source: apt.Apt) -> None:
@@ -139,26 +153,37 @@ def _debootstrap(root: Path, source: apt.Apt, archives: Path) -> None:
     env = dict(os.environ, LC_ALL="C")
     if source.proxy:
         env.update(http_proxy=source.proxy, https_proxy=source.proxy)
-    done = run(["debootstrap", "--variant=minbase", f"--cache-dir={archives}", SUITE, root, source.mirror],
-               env=env, timeout=900, check=False)
+    done = run(
+        ["debootstrap", "--variant=minbase", f"--cache-dir={archives}", SUITE, root, source.mirror],
+        env=env,
+        timeout=900,
+        check=False,
+    )
     if done.returncode:
         log = root / "debootstrap/debootstrap.log"
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:]) if log.is_file() else ""
-        raise LabError(f"debootstrap of {SUITE} from {source.mirror} failed:\n{done.stdout[-1500:]}{done.stderr[-500:]}\n{tail}")
+        raise LabError(
+            f"debootstrap of {SUITE} from {source.mirror} failed:\n{done.stdout[-1500:]}{done.stderr[-500:]}\n{tail}"
+        )
 
 
 def _install(root: Path, source: apt.Apt, archives: Path) -> None:
     """Install PACKAGES with the new system's own apt, in a mount namespace that takes its mounts with it."""
     (root / "etc/apt/sources.list").write_text(source.sources(SUITE))
-    (root / "etc/apt/apt.conf.d/90edgelab").write_text("".join(f"{option}\n" for option in (*source.options, *_APT_OPTIONS)))
+    (root / "etc/apt/apt.conf.d/90edgelab").write_text(
+        "".join(f"{option}\n" for option in (*source.options, *_APT_OPTIONS))
+    )
     forbid = root / "usr/sbin/policy-rc.d"
     forbid.write_text("#!/bin/sh\nexit 101\n")
     forbid.chmod(0o755)
     (root / "etc/ssh").mkdir(exist_ok=True)
     for kind in ("rsa", "ecdsa", "ed25519"):  # or the package makes keys that no host may share
         (root / f"etc/ssh/ssh_host_{kind}_key").touch()
-    run(["unshare", "--mount", "sh", "-ec", _INSTALL, "sh", root, archives, *PACKAGES], timeout=900,
-        env={"PATH": os.environ["PATH"], "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"})
+    run(
+        ["unshare", "--mount", "sh", "-ec", _INSTALL, "sh", root, archives, *PACKAGES],
+        timeout=900,
+        env={"PATH": os.environ["PATH"], "LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"},
+    )
     forbid.unlink()
 
 
@@ -182,8 +207,21 @@ def _settle(root: Path) -> None:
 def _import(root: Path, name: str) -> None:
     with subprocess.Popen(["tar", "--numeric-owner", "-C", root, "-c", "."], stdout=subprocess.PIPE) as tar:
         done = subprocess.run(
-            [*podman.PODMAN, "import", "--change", 'CMD ["/sbin/init"]', "--change", "STOPSIGNAL=RTMIN+3",
-             "--change", "LABEL edgeai.lab.image=host", "-", name],
-            stdin=tar.stdout, capture_output=True, text=True)
+            [
+                *podman.PODMAN,
+                "import",
+                "--change",
+                'CMD ["/sbin/init"]',
+                "--change",
+                "STOPSIGNAL=RTMIN+3",
+                "--change",
+                f"LABEL {_LABEL}",
+                "-",
+                name,
+            ],
+            stdin=tar.stdout,
+            capture_output=True,
+            text=True,
+        )
     if tar.returncode or done.returncode:
         raise LabError(f"podman import of the host image failed: {done.stderr.strip()[-1000:]}")

@@ -12,7 +12,7 @@ _LOOPBACK = ("127.", "::1")
 
 @dataclass(frozen=True)
 class Machine:
-    """`cgroup` is v1 (hybrid counts as v1, its controllers are there) or v2; limits are the hard limits of this process."""
+    """`cgroup` is v1 (hybrid too: its controllers are there) or v2; limits are this process's hard limits."""
 
     cgroup: str
     may_raise_limits: bool

@@ -1,18 +1,16 @@
-"""The release mirror: a directory laid out like upstream's releases, with checksums and a lock file of what it offers."""
+"""The release mirror: a directory laid out like upstream's releases, with checksums and a lock file."""
 
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import tempfile
-from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
 
-from edgelab import airgap, authority, debs, engine, images, paths
+from edgelab import airgap, authority, debs, engine, images, locks, paths
 from edgelab.errors import LabError
 from edgelab.progress import say, step
 
@@ -21,30 +19,30 @@ _MIRRORS = paths.STATE / "mirrors"
 _ARCHITECTURE = re.compile(r"k3s(?:-(?P<binary>arm64|armhf))?|k3s-airgap-images-(?P<images>amd64|arm64|arm)\..+")
 
 
-def ensure(force: bool = False) -> dict:
-    """Make `.lab/mirror` offer what this machine has now; returns its engine.json. Does nothing when all is current.
+def ensure(*links: Path, force: bool = False) -> None:
+    """Build a mirror of what this machine has now, unless it is there; `.lab/mirror` and `links` lead to it.
 
-    `.lab/mirror` is a link that moves in one step, so a running server never shows half a mirror.
+    A mirror never changes after it was built: links move to a new one in one step, so a server never shows half of it,
+    and labs that were started with different engines keep theirs.
     """
-    with _lock(), step("release mirror") as line:
+    with locks.exclusive(paths.STATE / "mirror.lock", "builds the mirror"), step("release mirror") as line:
         chosen = engine.choose()
-        key = _fingerprint(chosen)
-        current = _MIRRORS / key
+        current = _MIRRORS / _fingerprint(chosen)
+        line.note = f"K3s {chosen.version} ({chosen.origin})"
         if force or not (current / "engine.json").exists():
             _build(chosen, current)
-            line.note = f"{_describe(chosen)}, built"
-        else:
-            line.note = _describe(chosen)
-        _point_to(current)
-        return json.loads((current / "engine.json").read_text())
+            line.note += ", built"
+        for path in (paths.MIRROR, *links):
+            _link(path, current)
+        _remove_unused()
 
 
-def described() -> str:
-    """What the present mirror has, for people; empty when there is none."""
-    path = paths.MIRROR / "engine.json"
-    if not path.exists():
-        return ""
-    found = json.loads(path.read_text())["k3s"]
+def described(folder: Path) -> str:
+    """What a mirror offers, for people."""
+    try:
+        found = json.loads((folder / "engine.json").read_text())["k3s"]
+    except FileNotFoundError:
+        return "nothing; `lab up` repairs it"
     return f"K3s {found['version']} ({found['origin']})"
 
 
@@ -61,20 +59,31 @@ def lock(folder: Path) -> dict:
     artifacts = []
     releases = sorted((folder / "k3s").iterdir(), key=lambda path: engine.order(path.name))
     newest = releases[-1]
-    artifacts.append({"name": "k3s", "kind": "k3s", "version": newest.name, "sha256": {
-        path.name: engine.file_hash(path) for path in sorted(newest.iterdir()) if architecture_of(path.name)}})
+    artifacts.append(
+        {
+            "name": "k3s",
+            "kind": "k3s",
+            "version": newest.name,
+            "sha256": {
+                path.name: engine.file_hash(path) for path in sorted(newest.iterdir()) if architecture_of(path.name)
+            },
+        }
+    )
     found: dict[tuple, dict] = {}
     for path in sorted((folder / "images").glob("*.tar")):
         name, version, _ = path.stem.rsplit("-", 2)
         found.setdefault((name, version), {})[path.name] = engine.file_hash(path)
     for (name, version), sums in found.items():
-        artifacts.append({"name": name, "kind": "image", "version": version,
-                          "file": f"images/{name}-{version}-{{arch}}.tar", "sha256": sums})
+        artifacts.append(
+            {
+                "name": name,
+                "kind": "image",
+                "version": version,
+                "file": f"images/{name}-{version}-{{arch}}.tar",
+                "sha256": sums,
+            }
+        )
     return {"schema": 1, "artifacts": artifacts}
-
-
-def _describe(chosen: engine.Engine) -> str:
-    return f"K3s {chosen.version} ({chosen.origin})"
 
 
 def _fingerprint(chosen: engine.Engine) -> str:
@@ -82,7 +91,11 @@ def _fingerprint(chosen: engine.Engine) -> str:
     placed = os.environ.get("EDGEAI_ARTIFACTS", "")
     parts = [repr((chosen.version, chosen.origin)), engine.tree_hash(paths.LAB / "edgelab", paths.LAB / "inference")]
     for root in (chosen.directory, *([Path(placed)] if placed else [])):
-        parts += [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in sorted(root.rglob("*")) if path.is_file()]
+        parts += [
+            f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
+            for path in sorted(root.rglob("*"))
+            if path.is_file()
+        ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
@@ -100,12 +113,19 @@ def _build(chosen: engine.Engine, target: Path) -> None:
         engine.check_sums(release)
         _add_system_images(release)
         _write_sums(release, architecture_of)
-        _write_sums(new / "images", lambda name: name.removesuffix(".tar").rpartition("-")[2] if name.endswith(".tar") else "")
-        _write(new / "bundle.lock.yml", "# What this mirror offers. Written by the lab.\n"
-               + yaml.safe_dump(lock(new), sort_keys=False, width=150))
+        _write_sums(
+            new / "images", lambda name: name.removesuffix(".tar").rpartition("-")[2] if name.endswith(".tar") else ""
+        )
+        _write(
+            new / "bundle.lock.yml",
+            "# What this mirror offers. Written by the lab.\n" + yaml.safe_dump(lock(new), sort_keys=False, width=150),
+        )
         _write(new / "golden.json", json.dumps(golden, indent=2, sort_keys=True) + "\n")
         shutil.copyfile(authority.ensure(), new / "ca.crt")
-        _write(new / "engine.json", json.dumps({"k3s": {"version": chosen.version, "origin": chosen.origin}}, indent=2) + "\n")
+        _write(
+            new / "engine.json",
+            json.dumps({"k3s": {"version": chosen.version, "origin": chosen.origin}}, indent=2) + "\n",
+        )
         shutil.rmtree(target, ignore_errors=True)
         os.replace(new, target)
 
@@ -141,26 +161,19 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _point_to(current: Path) -> None:
-    if paths.MIRROR.is_dir() and not paths.MIRROR.is_symlink():
-        raise LabError(f"{paths.MIRROR} is a directory of somebody else; move it away")
-    link = paths.STATE / "mirror.new"
-    link.unlink(missing_ok=True)
-    link.symlink_to(current.relative_to(paths.STATE))
-    os.replace(link, paths.MIRROR)
-    for other in _MIRRORS.iterdir():
-        if other != current:
-            shutil.rmtree(other, ignore_errors=True)
+def _link(path: Path, mirror: Path) -> None:
+    """Make `path` lead to a mirror's directory."""
+    if path.is_dir() and not path.is_symlink():
+        raise LabError(f"{path} is a directory of somebody else; move it away")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name("mirror.new")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(os.path.relpath(mirror, path.parent))
+    os.replace(temporary, path)
 
 
-@contextmanager
-def _lock():
-    """One builder at a time; a second `lab up` waits and then finds everything ready."""
-    paths.STATE.mkdir(parents=True, exist_ok=True)
-    with open(paths.STATE / "mirror.lock", "w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say("  waiting for another lab command that builds the mirror")
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+def _remove_unused() -> None:
+    used = {path.resolve() for path in (paths.MIRROR, *paths.STATE.glob("*/mirror"))}
+    for folder in _MIRRORS.iterdir():
+        if folder.resolve() not in used:
+            shutil.rmtree(folder, ignore_errors=True)

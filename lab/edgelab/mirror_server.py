@@ -21,8 +21,13 @@ def url(address: str) -> str:
     return f"https://{address}:{PORT}"
 
 
+def served(network: str) -> Path:
+    """The link to the mirror that a lab instance serves; it may move to another mirror while the server runs."""
+    return paths.instance(network) / "mirror"
+
+
 def ensure(network: str, address: str) -> bool:
-    """Serve `.lab/mirror` on the network's gateway address; True when the server was started now."""
+    """Serve the instance's mirror on its gateway address; True when the server was started now."""
     if running(network) and _answers(address):
         return False
     stop(network)
@@ -30,15 +35,37 @@ def ensure(network: str, address: str) -> bool:
     certificate, key = authority.server(folder, address)
     with (folder / "mirror.log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "edgelab.serve", "--network", network, "--directory", paths.MIRROR, "--address", address,
-             "--port", str(PORT), "--certificate", certificate, "--key", key],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd="/",
-            env={**os.environ, "PYTHONPATH": str(paths.LAB), "PYTHONDONTWRITEBYTECODE": "1"})
+            [
+                sys.executable,
+                "-m",
+                "edgelab.serve",
+                "--network",
+                network,
+                "--directory",
+                served(network),
+                "--address",
+                address,
+                "--port",
+                str(PORT),
+                "--certificate",
+                certificate,
+                "--key",
+                key,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd="/",
+            env={**os.environ, "PYTHONPATH": str(paths.LAB), "PYTHONDONTWRITEBYTECODE": "1"},
+        )
     _pid_file(network).write_text(f"{process.pid}\n")
     deadline = time.monotonic() + _START_SECONDS
     while not _answers(address):
         if process.poll() is not None or time.monotonic() > deadline:
-            raise LabError(f"the mirror server does not answer at {url(address)}:\n{(folder / 'mirror.log').read_text()[-1500:]}")
+            raise LabError(
+                f"the mirror server does not answer at {url(address)}:\n{(folder / 'mirror.log').read_text()[-1500:]}"
+            )
         time.sleep(0.05)
     return True
 

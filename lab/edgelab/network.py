@@ -20,9 +20,20 @@ def ensure(fleet) -> bool:
             return False
         if fleet.subnet in subnets:
             raise LabError(_taken(f"{fleet.subnet} is in use by Podman network {network['name']}", owner))
-    podman.call("network", "create", "--disable-dns", "--subnet", fleet.subnet, "--gateway", fleet.gateway,
-                "--label", f"{podman.LABEL}={fleet.network}", "--label", f"{podman.LABEL_INVENTORY}={fleet.directory}",
-                fleet.network)
+    podman.call(
+        "network",
+        "create",
+        "--disable-dns",
+        "--subnet",
+        fleet.subnet,
+        "--gateway",
+        fleet.gateway,
+        "--label",
+        f"{podman.LABEL}={fleet.network}",
+        "--label",
+        f"{podman.LABEL_INVENTORY}={fleet.directory}",
+        fleet.network,
+    )
     return True
 
 

@@ -43,18 +43,27 @@ class Image:
 
     def config(self) -> bytes:
         """The image config document."""
-        return _json({
-            "architecture": self.architecture, "os": "linux", "created": _EPOCH, "config": self.settings,
-            "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in self.layers]},
-            "history": [{"created": _EPOCH, "created_by": layer.comment} for layer in self.layers],
-        })
+        return _json(
+            {
+                "architecture": self.architecture,
+                "os": "linux",
+                "created": _EPOCH,
+                "config": self.settings,
+                "rootfs": {"type": "layers", "diff_ids": [layer.diff_id for layer in self.layers]},
+                "history": [{"created": _EPOCH, "created_by": layer.comment} for layer in self.layers],
+            }
+        )
 
     def manifest(self) -> bytes:
         """The manifest document; its digest is what a cluster pins."""
-        return _json({
-            "schemaVersion": 2, "mediaType": MEDIA_MANIFEST, "config": _descriptor(MEDIA_CONFIG, self.config()),
-            "layers": [_descriptor(MEDIA_LAYER, layer.blob) for layer in self.layers],
-        })
+        return _json(
+            {
+                "schemaVersion": 2,
+                "mediaType": MEDIA_MANIFEST,
+                "config": _descriptor(MEDIA_CONFIG, self.config()),
+                "layers": [_descriptor(MEDIA_LAYER, layer.blob) for layer in self.layers],
+            }
+        )
 
 
 def digest(data: bytes) -> str:
@@ -62,7 +71,7 @@ def digest(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def layer(files: dict, comment: str = "", level: int = 9) -> Layer:
+def layer(files: dict, comment: str = "", level: int = 6) -> Layer:
     """A layer from `{path: content}`; content is bytes, a str that is a symlink's target, or a Path to copy from.
 
     A pair `(content, mode)` sets the mode (default 0644, or the source file's). Parent directories come by themselves,
@@ -78,7 +87,7 @@ def layer(files: dict, comment: str = "", level: int = 9) -> Layer:
     return Layer(gzip.compress(data, level, mtime=0), digest(data), comment)
 
 
-def layer_from_tree(root: Path, comment: str = "", level: int = 9) -> Layer:
+def layer_from_tree(root: Path, comment: str = "", level: int = 6) -> Layer:
     """A layer with every file and symlink below `root`."""
     files = {}
     for path in root.rglob("*"):
@@ -100,12 +109,16 @@ def write_archive(path: Path, images: dict) -> dict[str, str]:
         documents = [image.config(), image.manifest(), *(layer.blob for layer in image.layers)]
         blobs.update({digest(data): data for data in documents})
         digests[reference] = digest(image.manifest())
-        manifests.append({
-            **_descriptor(MEDIA_MANIFEST, image.manifest()),
-            "platform": {"architecture": image.architecture, "os": "linux"},
-            "annotations": {"io.containerd.image.name": reference,
-                            "org.opencontainers.image.ref.name": reference.rpartition(":")[2]},
-        })
+        manifests.append(
+            {
+                **_descriptor(MEDIA_MANIFEST, image.manifest()),
+                "platform": {"architecture": image.architecture, "os": "linux"},
+                "annotations": {
+                    "io.containerd.image.name": reference,
+                    "org.opencontainers.image.ref.name": reference.rpartition(":")[2],
+                },
+            }
+        )
     members = {
         "oci-layout": _json({"imageLayoutVersion": "1.0.0"}),
         "index.json": _json({"schemaVersion": 2, "mediaType": MEDIA_INDEX, "manifests": manifests}),

@@ -33,7 +33,9 @@ def containers(network: str = "") -> list[Container]:
     """Hosts of one lab instance, or of all of them, by name."""
     chosen = f"{LABEL}={network}" if network else LABEL
     listed = call("ps", "--all", "--filter", f"label={chosen}", "--format", "json").stdout
-    return sorted((_container(item) for item in json.loads(listed or "[]")), key=lambda found: (found.network, found.name))
+    return sorted(
+        (_container(item) for item in json.loads(listed or "[]")), key=lambda found: (found.network, found.name)
+    )
 
 
 def call(*arguments, **options):
@@ -44,9 +46,16 @@ def call(*arguments, **options):
 def _container(item) -> Container:
     labels = item["Labels"]
     return Container(
-        id=item["Id"], name=item["Names"][0], state=item["State"], image=item["Image"], network=labels[LABEL],
-        host=labels[LABEL_HOST], address=labels[LABEL_ADDRESS], inventory=labels[LABEL_INVENTORY],
-        created=int(item["Created"]))
+        id=item["Id"],
+        name=item["Names"][0],
+        state=item["State"],
+        image=item["Image"],
+        network=labels[LABEL],
+        host=labels[LABEL_HOST],
+        address=labels[LABEL_ADDRESS],
+        inventory=labels[LABEL_INVENTORY],
+        created=int(item["Created"]),
+    )
 
 
 def execute(container: str, script: str, *arguments: str, timeout: float = 60, check: bool = True):

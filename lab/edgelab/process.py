@@ -14,8 +14,16 @@ def run(argv, *, input=None, timeout=120, check=True, env=None, cwd=None):
     argv = [str(part) for part in argv]
     try:
         done = subprocess.run(
-            argv, input=input, timeout=timeout, env=env, cwd=cwd, text=True, errors="replace",
-            stdin=subprocess.DEVNULL if input is None else None, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            argv,
+            input=input,
+            timeout=timeout,
+            env=env,
+            cwd=cwd,
+            text=True,
+            errors="replace",
+            stdin=subprocess.DEVNULL if input is None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         )
     except FileNotFoundError:
         raise LabError(f"{argv[0]} is not installed; `lab doctor` says what to do") from None

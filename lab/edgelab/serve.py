@@ -29,7 +29,7 @@ def byte_range(header: str, size: int) -> tuple[int, int] | None:
         start, end = int(first), min(int(last), size - 1) if last else size - 1
     if last and first and int(last) < int(first):
         return None
-    if start >= size or start > end:
+    if start > end:
         raise ValueError(f"bytes {header} of {size}")
     return start, end
 

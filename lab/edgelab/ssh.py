@@ -1,17 +1,15 @@
 """The lab's SSH key and known_hosts. Host keys come through Podman, so the first connection is already verified."""
 
-import fcntl
 import os
-from contextlib import contextmanager
 
-from edgelab import paths
+from edgelab import locks, paths
 from edgelab.process import run
 
 
 def ensure_key() -> str:
     """Make the lab's key pair once; returns the public key."""
     paths.SSH.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with _lock():
+    with locks.exclusive(paths.SSH / ".lock"):
         if not paths.SSH_KEY.exists():
             run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "edgeai-lab", "-f", paths.SSH_KEY])
     return paths.SSH_KEY.with_suffix(".pub").read_text().strip()
@@ -19,7 +17,7 @@ def ensure_key() -> str:
 
 def remember(keys: dict[str, str]) -> None:
     """Write host keys by address into known_hosts; an empty key forgets the address. Other lines stay."""
-    with _lock():
+    with locks.exclusive(paths.SSH / ".lock"):
         lines = paths.KNOWN_HOSTS.read_text().splitlines() if paths.KNOWN_HOSTS.exists() else []
         text = "".join(f"{line}\n" for line in merge_known_hosts(lines, keys))
         temporary = paths.KNOWN_HOSTS.with_suffix(".new")
@@ -35,14 +33,23 @@ def merge_known_hosts(lines, keys: dict[str, str]) -> list[str]:
 
 def command(address: str, *remote: str, options=()) -> list[str]:
     """The argv that logs in to a host as root."""
-    return ["ssh", "-i", str(paths.SSH_KEY), "-o", f"UserKnownHostsFile={paths.KNOWN_HOSTS}", "-o", "StrictHostKeyChecking=yes",
-            "-o", "GlobalKnownHostsFile=/dev/null", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=5", "-o", "LogLevel=ERROR",
-            *options, f"root@{address}", *remote]
-
-
-@contextmanager
-def _lock():
-    paths.SSH.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with open(paths.SSH / ".lock", "w") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+    return [
+        "ssh",
+        "-i",
+        str(paths.SSH_KEY),
+        "-o",
+        f"UserKnownHostsFile={paths.KNOWN_HOSTS}",
+        "-o",
+        "StrictHostKeyChecking=yes",
+        "-o",
+        "GlobalKnownHostsFile=/dev/null",
+        "-o",
+        "IdentitiesOnly=yes",
+        "-o",
+        "ConnectTimeout=5",
+        "-o",
+        "LogLevel=ERROR",
+        *options,
+        f"root@{address}",
+        *remote,
+    ]

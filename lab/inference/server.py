@@ -58,8 +58,11 @@ class Model:
 
     def inputs(self) -> list[dict]:
         """Tensors the model takes, as its metadata says them."""
-        tensor = {"name": "frame", "datatype": "FP32", "shape": [1, 1, workload.SIZE, workload.SIZE]} if self.task == "vision" else \
-            {"name": "readings", "datatype": "FP32", "shape": [1, workload.SENSORS]}
+        tensor = (
+            {"name": "frame", "datatype": "FP32", "shape": [1, 1, workload.SIZE, workload.SIZE]}
+            if self.task == "vision"
+            else {"name": "readings", "datatype": "FP32", "shape": [1, workload.SENSORS]}
+        )
         return [tensor, {"name": "seed", "datatype": "INT64", "shape": [1]}]
 
     def outputs(self) -> list[dict]:
@@ -76,11 +79,18 @@ class Model:
             raise BadRequest(f"unknown input {name!r}; this model takes one of {', '.join(known)}")
         wanted = known[name]
         if given.get("datatype") != wanted["datatype"] or given.get("shape") != wanted["shape"]:
-            raise BadRequest(f"input {name} is {wanted['datatype']} {wanted['shape']}, not {given.get('datatype')} {given.get('shape')}")
+            raise BadRequest(
+                f"input {name} is {wanted['datatype']} {wanted['shape']}, "
+                f"not {given.get('datatype')} {given.get('shape')}"
+            )
         try:
-            values = np.asarray(given.get("data"), dtype=np.int64 if name == "seed" else np.float32).reshape(wanted["shape"])
+            values = np.asarray(given.get("data"), dtype=np.int64 if name == "seed" else np.float32).reshape(
+                wanted["shape"]
+            )
         except (TypeError, ValueError, OverflowError):
-            raise BadRequest(f"data of input {name} does not fill {wanted['shape']} with {wanted['datatype']}") from None
+            raise BadRequest(
+                f"data of input {name} does not fill {wanted['shape']} with {wanted['datatype']}"
+            ) from None
         if not np.isfinite(values).all():
             raise BadRequest(f"data of input {name} is not finite")
         return self.look(int(values[0])) if name == "seed" else values
@@ -99,8 +109,15 @@ class Model:
         else:
             state, residual = workload.fuse(self._weights, values)
             results = [state, residual, [int(np.rint(state[0, 0]))]]
-        return [{**tensor, "data": [round(float(part), 6) if tensor["datatype"] == "FP32" else int(part) for part in np.ravel(result)]}
-                for tensor, result in zip(self.outputs(), results)]
+        return [
+            {
+                **tensor,
+                "data": [
+                    round(float(part), 6) if tensor["datatype"] == "FP32" else int(part) for part in np.ravel(result)
+                ],
+            }
+            for tensor, result in zip(self.outputs(), results)
+        ]
 
 
 class Meter:
@@ -131,28 +148,41 @@ class Meter:
     def frames(self) -> dict:
         """Number of frames and the age of the last one in seconds (null before the first)."""
         with self._lock:
-            return {"count": self._frames, "last_age_seconds": None if self._last is None else round(time.monotonic() - self._last, 3)}
+            return {
+                "count": self._frames,
+                "last_age_seconds": None if self._last is None else round(time.monotonic() - self._last, 3),
+            }
 
     def text(self, model: Model) -> str:
         """Everything in Prometheus' text format."""
         who = f'model="{model.name}",version="{model.version}"'
         with self._lock:
             total, lines = 0, [
-                "# HELP edgeai_model_loaded 1 when the model can answer.", "# TYPE edgeai_model_loaded gauge",
+                "# HELP edgeai_model_loaded 1 when the model can answer.",
+                "# TYPE edgeai_model_loaded gauge",
                 f"edgeai_model_loaded{{{who}}} {int(model.loaded)}",
                 "# HELP edgeai_inference_requests_total Inference requests by HTTP status.",
                 "# TYPE edgeai_inference_requests_total counter",
-                *(f'edgeai_inference_requests_total{{{who},code="{code}"}} {count}' for code, count in sorted(self._requests.items())),
+                *(
+                    f'edgeai_inference_requests_total{{{who},code="{code}"}} {count}'
+                    for code, count in sorted(self._requests.items())
+                ),
                 "# HELP edgeai_inference_duration_seconds Time to compute one answer.",
-                "# TYPE edgeai_inference_duration_seconds histogram"]
+                "# TYPE edgeai_inference_duration_seconds histogram",
+            ]
             for bound, count in zip((*BUCKETS, "+Inf"), self._counts):
                 total += count
                 lines.append(f'edgeai_inference_duration_seconds_bucket{{{who},le="{bound}"}} {total}')
             lines += [
                 f"edgeai_inference_duration_seconds_sum{{{who}}} {self._seconds:.6f}",
                 f"edgeai_inference_duration_seconds_count{{{who}}} {total}",
-                "# HELP edgeai_frames_total Frames taken from the camera, by what was seen.", "# TYPE edgeai_frames_total counter",
-                *(f'edgeai_frames_total{{{who},class="{label}"}} {count}' for label, count in sorted(self._classes.items()))]
+                "# HELP edgeai_frames_total Frames taken from the camera, by what was seen.",
+                "# TYPE edgeai_frames_total counter",
+                *(
+                    f'edgeai_frames_total{{{who},class="{label}"}} {count}'
+                    for label, count in sorted(self._classes.items())
+                ),
+            ]
         return "\n".join(lines) + "\n"
 
 
@@ -181,8 +211,16 @@ class Handler(BaseHTTPRequestHandler):
         elif here in ("/v2/health/ready", f"/v2/models/{model.name}/ready"):
             self._json(200 if model.loaded else 503, {"name": model.name, "ready": model.loaded})
         elif here == f"/v2/models/{model.name}":
-            self._json(200, {"name": model.name, "versions": [model.version], "platform": "numpy",
-                             "inputs": model.inputs(), "outputs": model.outputs()})
+            self._json(
+                200,
+                {
+                    "name": model.name,
+                    "versions": [model.version],
+                    "platform": "numpy",
+                    "inputs": model.inputs(),
+                    "outputs": model.outputs(),
+                },
+            )
         else:
             self._json(404, {"error": f"nothing here: {here}"})
 
@@ -204,8 +242,12 @@ class Handler(BaseHTTPRequestHandler):
             return 503, {"error": f"model {self.model.name} is still loading"}
         try:
             request = json.loads(body)
-            if not isinstance(request, dict) or not isinstance(request.get("inputs"), list) or len(request["inputs"]) != 1 \
-                    or not isinstance(request["inputs"][0], dict):
+            if (
+                not isinstance(request, dict)
+                or not isinstance(request.get("inputs"), list)
+                or len(request["inputs"]) != 1
+                or not isinstance(request["inputs"][0], dict)
+            ):
                 raise BadRequest("a JSON object with exactly one tensor in `inputs` is needed")
             values = self.model.tensor(request["inputs"][0])
         except BadRequest as error:
@@ -221,10 +263,20 @@ class Handler(BaseHTTPRequestHandler):
     def _health(self) -> None:
         model, frames = self.model, self.meter.frames()
         age = frames["last_age_seconds"]
-        status = "loading" if not model.loaded else "stale" if self.stale_seconds and age is not None and age > self.stale_seconds else "ok"
-        self._json(200 if status == "ok" else 503, {
-            "status": status, "camera": self.camera, "frames": frames,
-            "model": {"name": model.name, "version": model.version, "loaded": model.loaded, "sha256": model.sha256}})
+        status = (
+            "loading"
+            if not model.loaded
+            else "stale" if self.stale_seconds and age is not None and age > self.stale_seconds else "ok"
+        )
+        self._json(
+            200 if status == "ok" else 503,
+            {
+                "status": status,
+                "camera": self.camera,
+                "frames": frames,
+                "model": {"name": model.name, "version": model.version, "loaded": model.loaded, "sha256": model.sha256},
+            },
+        )
 
     def _json(self, code: int, document: dict) -> None:
         self._send(code, json.dumps(document).encode() + b"\n", "application/json")
@@ -261,7 +313,7 @@ def watch(model: Model, meter: Meter, fps: float) -> None:
 
 
 def run(model: Model, meter: Meter, fps: float) -> None:
-    """Load the model, then feed it from the camera. Any error ends the process: an orchestrator can only help if it sees it."""
+    """Load the model, then feed it from the camera. Any error ends the process, so that an orchestrator sees it."""
     try:
         model.load()
         print(f"model {model.name} {model.version} loaded, sha256 {model.sha256[:12]}", flush=True)
@@ -288,7 +340,10 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     environment, fps = os.environ, float(os.environ.get("FPS", "2"))
-    model, meter = Model(Path(environment.get("MODEL_DIR", "/model")), float(environment.get("LOAD_SECONDS", "0"))), Meter()
+    model, meter = (
+        Model(Path(environment.get("MODEL_DIR", "/model")), float(environment.get("LOAD_SECONDS", "0"))),
+        Meter(),
+    )
     Handler.model, Handler.meter, Handler.camera = model, meter, environment.get("CAMERA", "none")
     Handler.stale_seconds = max(5.0, 5 / fps) + model.infer_seconds if fps > 0 else 0.0
     address = (environment.get("HOST", ""), int(environment.get("PORT", "8080")))

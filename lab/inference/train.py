@@ -32,25 +32,25 @@ def line(angle: float, width: float) -> np.ndarray:
     """A filter that answers to bright lines in one direction."""
     y, x = np.mgrid[0:_SIDE, 0:_SIDE] - _SIDE // 2
     across = y * np.cos(angle) - x * np.sin(angle)
-    kernel = np.exp(-(across / width) ** 2)
+    kernel = np.exp(-((across / width) ** 2))
     return _balanced(kernel)
 
 
 def spot(radius: float, sign: float) -> np.ndarray:
     """A filter that answers to bright (sign 1) or dark (sign -1) spots."""
     y, x = np.mgrid[0:_SIDE, 0:_SIDE] - _SIDE // 2
-    return sign * _balanced(np.exp(-(x ** 2 + y ** 2) / radius ** 2))
+    return sign * _balanced(np.exp(-(x**2 + y**2) / radius**2))
 
 
 def edge(angle: float) -> np.ndarray:
     """A filter that answers to a slope in one direction."""
     y, x = np.mgrid[0:_SIDE, 0:_SIDE] - _SIDE // 2
-    return _balanced((x * np.cos(angle) + y * np.sin(angle)) * np.exp(-(x ** 2 + y ** 2) / 9.0))
+    return _balanced((x * np.cos(angle) + y * np.sin(angle)) * np.exp(-(x**2 + y**2) / 9.0))
 
 
 def _balanced(kernel: np.ndarray) -> np.ndarray:
     kernel = kernel - kernel.mean()
-    return kernel / np.sqrt((kernel ** 2).sum())
+    return kernel / np.sqrt((kernel**2).sum())
 
 
 def bank(size: str) -> np.ndarray:
@@ -58,8 +58,15 @@ def bank(size: str) -> np.ndarray:
     turns = np.arange(8) * np.pi / 8
     if size == "few":
         return np.stack([line(0.0, 1.0), line(np.pi / 2, 1.0), spot(2.0, -1), edge(0.0)])
-    return np.stack([*(line(turn, 1.0) for turn in turns), spot(1.5, -1), spot(3.0, -1), spot(3.0, 1),
-                     *(edge(turn) for turn in np.arange(8) * np.pi / 4)])
+    return np.stack(
+        [
+            *(line(turn, 1.0) for turn in turns),
+            spot(1.5, -1),
+            spot(3.0, -1),
+            spot(3.0, 1),
+            *(edge(turn) for turn in np.arange(8) * np.pi / 4),
+        ]
+    )
 
 
 def vision(filters: str, frames: int, steps: int, target: str = "defect") -> dict:
@@ -83,7 +90,7 @@ def fusion() -> dict:
     half = workload.SENSORS // 2
     observe = np.repeat(np.eye(2), half, axis=0)
     noise = np.repeat([2.0, 10.0], half)
-    inverse = observe.T / noise ** 2
+    inverse = observe.T / noise**2
     return {"gain": np.linalg.inv(inverse @ observe) @ inverse, "observe": observe, "noise": noise}
 
 
@@ -99,16 +106,25 @@ def golden_vision(weights: dict) -> dict:
     pictures, kinds, _ = zip(*(workload.frame(number) for number in TEST_FRAMES))
     answers = workload.classify(weights, np.concatenate(pictures)).argmax(axis=1)
     scores = workload.classify(weights, workload.frame(GOLDEN_SEED)[0])[0]
-    return {"output": "class", "data": int(scores.argmax()), "truth": workload.frame(GOLDEN_SEED)[1],
-            "scores": [round(float(score), 4) for score in scores], "accuracy": round(float((answers == kinds).mean()), 4)}
+    return {
+        "output": "class",
+        "data": int(scores.argmax()),
+        "truth": workload.frame(GOLDEN_SEED)[1],
+        "scores": [round(float(score), 4) for score in scores],
+        "accuracy": round(float((answers == kinds).mean()), 4),
+    }
 
 
 def golden_fusion(weights: dict) -> dict:
     """What the fusion must answer for the golden readings."""
     values, truth = workload.readings(GOLDEN_SEED)
     state, _ = workload.fuse(weights, values)
-    return {"output": "level", "data": int(np.rint(state[0, 0])), "truth": [round(float(part), 2) for part in truth],
-            "state": [round(float(part), 2) for part in state[0]]}
+    return {
+        "output": "level",
+        "data": int(np.rint(state[0, 0])),
+        "truth": [round(float(part), 2) for part in truth],
+        "state": [round(float(part), 2) for part in state[0]],
+    }
 
 
 def main(out: Path) -> None:
@@ -120,8 +136,17 @@ def main(out: Path) -> None:
         key = repr(sorted(made.items()))
         weights = trained[key] = trained.get(key) or vision(**made)
         weights = {name: value.astype(np.float32) for name, value in weights.items()}
-        save(out / f"vision-{version}", weights, {
-            "name": "vision", "version": version, "task": "vision", "classes": workload.CLASSES, "behaviour": behaviour})
+        save(
+            out / f"vision-{version}",
+            weights,
+            {
+                "name": "vision",
+                "version": version,
+                "task": "vision",
+                "classes": workload.CLASSES,
+                "behaviour": behaviour,
+            },
+        )
         golden[f"vision:{version}"] = golden_vision(weights)
     weights = fusion()
     save(out / "fusion-1", weights, {"name": "fusion", "version": "1", "task": "fusion", "behaviour": {}})

@@ -16,7 +16,9 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 def uniform(seed: int, stream: int, count: int) -> np.ndarray:
     """`count` numbers in [0, 1) from SplitMix64: the same on every machine and with every numpy."""
     with np.errstate(over="ignore"):
-        state = np.uint64(seed & 0xFFFFFFFFFFFFFFFF) * np.uint64(0xD1342543DE82EF95) + np.uint64(stream) * np.uint64(0xA24BAED4963EE407)
+        state = np.uint64(seed & 0xFFFFFFFFFFFFFFFF) * np.uint64(0xD1342543DE82EF95) + np.uint64(stream) * np.uint64(
+            0xA24BAED4963EE407
+        )
         z = state + (np.arange(1, count + 1, dtype=np.uint64)) * _GOLDEN
         z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -44,11 +46,11 @@ def frame(number: int) -> tuple[np.ndarray, int, int]:
     along, across = dx * np.cos(angle) + dy * np.sin(angle), dy * np.cos(angle) - dx * np.sin(angle)
     depth = 0.30 + 0.25 * strength
     if kind == 1:
-        picture += depth * np.exp(-(across / 0.025) ** 2) * (np.abs(along) < 0.30)
+        picture += depth * np.exp(-((across / 0.025) ** 2)) * (np.abs(along) < 0.30)
     elif kind == 2:
-        picture += 3.5 * depth * (across / 0.10) * np.exp(-(along ** 2 + across ** 2) / 0.10 ** 2) * 0.5
+        picture += 3.5 * depth * (across / 0.10) * np.exp(-(along**2 + across**2) / 0.10**2) * 0.5
     elif kind == 3:
-        picture -= 0.8 * depth * np.exp(-((along / 0.22) ** 2 + (across / 0.14) ** 2) ** 2)
+        picture -= 0.8 * depth * np.exp(-(((along / 0.22) ** 2 + (across / 0.14) ** 2) ** 2))
     return picture.astype(np.float32)[None, None], kind, lamp
 
 
@@ -86,4 +88,4 @@ def fuse(weights: dict, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Best linear estimate of the state [N,2] from readings [N,8], and how far the readings are from it [N,1]."""
     state = values @ weights["gain"].T
     rest = (values - state @ weights["observe"].T) / weights["noise"]
-    return state, np.sqrt((rest ** 2).mean(axis=1, keepdims=True))
+    return state, np.sqrt((rest**2).mean(axis=1, keepdims=True))

@@ -35,21 +35,12 @@ def bundle_manifest(directory):
 
 def bundle_image(name, manifest, arch=None):
     """Return <registry>/<name>@sha256:<digest> for name:version."""
-    return image_reference(name, parse_manifest(_plain(manifest)), arch)
+    return image_reference(name, parse_manifest(manifest), arch)
 
 
 def node_images(workloads, node):
     """Return the images that workloads need on a node."""
-    return images_of_node(_plain(workloads), _plain(node))
-
-
-def _plain(value):
-    """Return plain Python data: templates hand over subclasses of str, dict and list."""
-    if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, str) else value
+    return images_of_node(workloads, node)
 
 
 class FilterModule:

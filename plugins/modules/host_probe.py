@@ -17,9 +17,6 @@ description:
   - No secret leaves the host. Of the K3s configuration only the names of the keys and a few harmless values are returned.
 author: edgeai.sites contributors (@edgeai-sites)
 options:
-  controller_epoch:
-    description: Seconds since 1970 by the clock of the controller, to compare the host's clock with.
-    type: float
   intent:
     description:
       - What the host is meant to become. It is returned as it is, so that evidence and intent stay together
@@ -37,6 +34,7 @@ attributes:
     description: Changes nothing.
     support: full
 notes:
+  - Its action plugin adds RV(evidence.controller_clock), the controller's time before and after the call.
   - Needs root to see the processes behind ports and the files of K3s.
 seealso:
   - module: edgeai.sites.preflight_report
@@ -45,7 +43,6 @@ seealso:
 EXAMPLES = r"""
 - name: Look at the host
   edgeai.sites.host_probe:
-    controller_epoch: "{{ now().timestamp() }}"
     intent:
       node: "{{ inventory_hostname }}"
       runtime: "{{ edge_runtime }}"
@@ -71,6 +68,7 @@ evidence:
     schema: 1
     errors: []
     machine: {arch: x86_64, cpus: 4, kernel: 6.1.0-18-amd64, hostname: hall1, model: "", container: ""}
+    controller_clock: {before: 1795457168.2, after: 1795457169.4}
     memory: {total_bytes: 8247103488, available_bytes: 7400000000, swap_bytes: 0}
     cgroup: {version: 2, controllers: [cpu, cpuset, io, memory, pids]}
     ports: [{port: 22, address: 0.0.0.0, pid: 812, process: sshd, executable: /usr/sbin/sshd, unit: ssh.service}]
@@ -86,14 +84,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.host.sources import L
 
 
 def main():
-    module = AnsibleModule(
-        argument_spec={
-            "controller_epoch": {"type": "float"},
-            "intent": {"type": "dict", "default": {}},
-        },
-        supports_check_mode=True,
-    )
-    evidence = collect(LocalHost(), module.params["controller_epoch"])
+    module = AnsibleModule(argument_spec={"intent": {"type": "dict", "default": {}}}, supports_check_mode=True)
+    evidence = collect(LocalHost())
     module.exit_json(
         changed=False,
         evidence=evidence,

@@ -151,9 +151,8 @@ def run(module: AnsibleModule, service: Service) -> None:
     stages = outcome.stages(result.samples, service.wanted)
     waited = round(last.at - result.samples[0].at, 2)
     if result.verdict.state != "ready" and not module.check_mode:
-        module.fail_json(changed=act, waited_seconds=waited, stages=stages,
-                         **outcome.failure(service.unit, params["node_name"], waited, result.verdict,
-                                            result.findings, result.lines))
+        told = outcome.failure(service.unit, params["node_name"], waited, result.verdict, result.findings, result.lines)
+        module.fail_json(changed=act, waited_seconds=waited, stages=stages, **told)
     patch = {}
     if last.node and params["labels"] is not None:
         patch = service.reconcile_labels(last.node, params["labels"], module.check_mode)

@@ -147,10 +147,12 @@ EXAMPLES = r"""
   edgeai.sites.site_health:
     kubeconfig: ~/.edgeai/demo/lab-factory/kubeconfig
     site: lab-factory
-    expected: "{{ edge_workloads | edgeai.sites.inference_targets(edge_site_nodes, edge_bundle_dir | edgeai.sites.bundle_manifest) }}"
+    expected: "{{ edge_workloads | edgeai.sites.inference_targets(edge_site_nodes, bundle) }}"
     nodes: [hall1-server, camera-a, camera-b]
     k3s_version: v1.36.5+k3s1
   delegate_to: localhost
+  vars:
+    bundle: "{{ edge_bundle_dir | edgeai.sites.bundle_manifest }}"
 """
 
 RETURN = r"""

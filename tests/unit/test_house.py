@@ -284,6 +284,14 @@ def test_one_version():
     assert version.replace(".", r"\.") in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
+def test_every_module_is_in_the_changelog():
+    """`antsibull-changelog release` notes new plugins; a fragment announces what comes after the last release."""
+    releases = load(ROOT / "changelogs/changelog.yaml")["releases"].values()
+    noted = {module["name"] for release in releases for module in release.get("modules", [])}
+    unreleased = "\n".join(path.read_text(encoding="utf-8") for path in ROOT.glob("changelogs/fragments/*.y*ml"))
+    assert [path.stem for path in MODULES if path.stem not in noted and path.stem not in unreleased] == []
+
+
 def test_dependencies_are_the_same_everywhere():
     galaxy = load(ROOT / "galaxy.yml")["dependencies"]
     wanted = {item["name"]: item.get("version") for item in load(ROOT / "requirements.yml")["collections"]}

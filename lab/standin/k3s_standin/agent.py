@@ -74,7 +74,8 @@ class Agent:
         self.import_images()
         try:
             self.start_kubelet(local)
-            self.kubelet.wait_registered()
+            if not self.kubelet.wait_registered(self._stop):
+                os._exit(0)
         except KubeletRefused as refusal:
             report_refusal(refusal)
             os._exit(0)

@@ -157,3 +157,15 @@ def settings_for(role, words):
         settings.add(name, value)
     settings.arguments = arguments
     return settings
+
+
+def settings_for_data_dir(words):
+    """The data directory alone: the program unpacks itself there before it looks at its settings."""
+    for index, word in enumerate(words):
+        if word.startswith("--data-dir="):
+            return Path(word.split("=", 1)[1])
+        if word in ("--data-dir", "-d") and index + 1 < len(words):
+            return Path(words[index + 1])
+    path = next((words[i + 1] for i, w in enumerate(words[:-1]) if w in ("--config", "-c")),
+                os.environ.get("K3S_CONFIG_FILE", DEFAULT_CONFIG))
+    return Path(dict(read_files(path)).get("data-dir", [os.environ.get("K3S_DATA_DIR", DEFAULT_DATA_DIR)])[-1])

@@ -31,8 +31,9 @@ disable-kube-proxy B; disable-network-policy B; disable-helm-controller B; embed
 secrets-encryption B; secrets-encryption-provider S; disable-apiserver B; disable-controller-manager B;
 disable-etcd B; disable-agent B; kine-tls B
 """
-# Of the laboratory alone: `lab-api-only` runs the server without root, kubelet and fixed ports.
-_LAB = "lab-api-only B"
+# Of the laboratory alone: `lab-api-only` runs the server without root, kubelet and fixed ports; with
+# `lab-hollow-nodes` it has that many nodes whose containers are only pretended.
+_LAB = "lab-api-only B; lab-hollow-nodes S"
 
 
 class Flag:

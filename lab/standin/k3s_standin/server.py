@@ -21,6 +21,7 @@ from .apiclient import client_context
 from .controllers import daemonset, deployment, garbage, job, namespaces, nodes, replicaset, scheduler
 from .controllers.events import Recorder
 from .controllers.runner import Runner
+from .kubelet import hollow
 from .kubelet.kubelet import KubeletRefused
 
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
@@ -85,6 +86,8 @@ class Server:
         log.info("k3s is up and running")
         self.ready_at = time.monotonic() + (CLOUD_CONTROLLER_SECONDS if not self.api_only else 0.1)
         host.notify_systemd("READY=1")
+        for number in range(int(self.settings.text("lab-hollow-nodes", "0"))):
+            self._start_hollow_node(f"hollow-{number + 1}")
         if agent:
             threading.Thread(target=self._start_kubelet, args=(agent,), daemon=True, name="kubelet-start").start()
         threading.Timer(2.0, namespaces.bootstrap_addons, (self.objects,)).start()
@@ -261,6 +264,18 @@ class Server:
         self.supervisor.objects = self.objects
         self.supervisor.phase = "ready"
 
+    def _start_hollow_node(self, name):
+        directory = self.data_dir / "hollow" / name
+        directory.mkdir(parents=True, exist_ok=True)
+        for file, common_name, organization in (("client-kubelet", f"system:node:{name}", "system:nodes"),
+                                                ("client-k3s-controller", "system:k3s-controller", None)):
+            certificate, key = pki.make_leaf(self.tls / "client-ca.crt", self.tls / "client-ca.key", common_name,
+                                             organization)
+            pki.write_file(directory / f"{file}.crt", certificate, 0o600)
+            pki.write_file(directory / f"{file}.key", key, 0o600)
+        shutil.copy(self.tls / "server-ca.crt", directory / "server-ca.crt")
+        hollow.HollowKubelet(name, self.settings, directory).start(f"https://127.0.0.1:{self.port}")
+
     def _kubelet_context(self):
         return client_context(self.tls / "server-ca.crt", self.tls / "client-kube-apiserver.crt",
                               self.tls / "client-kube-apiserver.key")
@@ -268,7 +283,8 @@ class Server:
     def _start_kubelet(self, agent):
         try:
             agent.start_kubelet("https://127.0.0.1:6444")
-            agent.kubelet.wait_registered()
+            if not agent.kubelet.wait_registered(self._stop):
+                return
         except KubeletRefused as refusal:
             agents.report_refusal(refusal)
             time.sleep(KUBELET_REFUSAL_SECONDS)

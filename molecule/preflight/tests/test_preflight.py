@@ -70,7 +70,7 @@ def test_a_taken_port_names_its_process_and_stops_its_site_alone(taken):
     assert "3 hosts at 2 sites looked at: 1 of 2 sites refused, the others go on." in text
     assert "REFUSED plant-b" in text and "READY plant-a" in text
     report = text.partition("REFUSED plant-b")[2].partition("READY plant-a")[0]
-    assert "FAIL plant-b-server ports" in report
+    assert "FAIL ports: plant-b-server" in report
     assert "port 6443 on" in report and "(pid " in report and "wanted port 6443 free for K3s" in report
     assert "FAILED plant-b-server" in text and "plant-b is refused" in text
     assert "FAILED plant-a" not in text
@@ -97,7 +97,7 @@ def test_a_host_without_power_is_in_the_report_and_stops_its_site_alone(dark):
     code, text = preflight()
     assert code != 0
     assert "REFUSED plant-b (1 host, 0 checks passed, 1 without an answer)" in text
-    assert "ERROR plant-b-server reachable" in text and "Look at power and link" in text
+    assert "ERROR reachable: plant-b-server" in text and "Look at power and link" in text
     assert "READY plant-a" in text and "FAILED plant-a" not in text
 
 

@@ -64,8 +64,7 @@ class Blob:
     def _pieces(self):
         try:
             with open(self.path, "rb") as stream:
-                for piece in iter(lambda: stream.read(PIECE_SIZE), b""):
-                    yield piece
+                yield from iter(lambda: stream.read(PIECE_SIZE), b"")
         except OSError as error:
             raise BundleError("%s is not in the bundle" % self.artifact.name, found=str(error), remedy=_BUILD)
 

@@ -14,9 +14,14 @@ from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import 
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 
 
+def is_a(value, kind):
+    """Tell whether ``value`` is of type ``kind``; a bool is no int here."""
+    return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+
+
 def require(value, kind, where):
-    """Return ``value`` if it is exactly of type ``kind`` (a bool is no int), else raise with the place."""
-    if type(value) is not kind:
+    """Return ``value`` if it is of type ``kind``, else raise with the place."""
+    if not is_a(value, kind):
         hint = "put it in quotes" if kind is str and isinstance(value, (int, float)) else "correct the type"
         raise BundleError(
             "%s has the wrong type" % where,

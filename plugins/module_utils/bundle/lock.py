@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import Dict, Optional, Tuple
 
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.checks import match, only_keys, require, sha256_hex
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.checks import is_a, match, only_keys, require, sha256_hex
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import (
     ARCHITECTURES,
@@ -58,7 +58,7 @@ class Lock:
 def parse_lock(document):
     """Turn the parsed YAML of a lock file into a Lock; raise BundleError naming the entry and key."""
     only_keys(document, ["schema", "artifacts"], [], "lock file")
-    if document["schema"] != SCHEMA or type(document["schema"]) is not int:
+    if not is_a(document["schema"], int) or document["schema"] != SCHEMA:
         raise BundleError("lock file has another schema", found=repr(document["schema"]), wanted=str(SCHEMA))
     entries = require(document["artifacts"], list, "lock file: artifacts")
     if not 1 <= len(entries) <= MAX_ARTIFACTS:

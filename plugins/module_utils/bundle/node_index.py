@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.checks import is_a
+
 SCHEMA = 1
 MAX_BYTES = 1024 * 1024
 # Every one of these changes when somebody writes to the file or puts another in its place.
@@ -27,7 +29,7 @@ def parse_index(text):
 def _is_entry(path, entry):
     return (
         path.startswith("/") and isinstance(entry, dict) and set(entry) == set(FIELDS) | {"sha256"}
-        and isinstance(entry["sha256"], str) and all(type(entry[field]) is int for field in FIELDS)
+        and isinstance(entry["sha256"], str) and all(is_a(entry[field], int) for field in FIELDS)
     )
 
 

@@ -27,7 +27,7 @@ def runs_here(runs_on, node, where="runs_on"):
     if selector == "labels" and isinstance(value, dict):
         labels = node.get("labels") or {}
         return bool(value) and all(key in labels and str(labels[key]) == str(want) for key, want in value.items())
-    near = difflib.get_close_matches(str(selector), SELECTORS, n=1)
+    near = [] if selector in SELECTORS else difflib.get_close_matches(str(selector), SELECTORS, n=1)
     raise BundleError(
         "%s is not understood" % where, found="%.120r" % (runs_on,),
         wanted="lines: [..], nodes: [..] or labels: {..}", remedy="did you mean %r?" % near[0] if near else None,

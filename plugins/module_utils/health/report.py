@@ -53,18 +53,25 @@ def message(name: str, site: SiteJudgement, conclusion: str, elapsed: float) -> 
     if not site.targets:
         text += "; no workload is bound to this site, and nothing out of nothing is not health: bind one in " \
                 "edge_workloads, or leave the site out"
-    return "\n".join([text] + [_line(part) for part in site.parts if part.state != HEALTHY])
+    return "\n".join([text] + _complaints(site))
 
 
-def _line(part: Judgement) -> str:
-    """Tell what is worst about a part, and what to do about it."""
-    worst = [finding for finding in part.findings if finding.state == part.state]
-    remedies = [finding.remedy for finding in worst if finding.remedy]
-    text = "  %s is %s: %s" % (part.name, part.state, "; ".join(_short(finding.found) for finding in worst))
-    return "%s. To do: %s" % (text, "; ".join(remedies)) if remedies else text
+def _complaints(site: SiteJudgement) -> List[str]:
+    """Tell what is worst about each part and what to do about it; parts with one complaint share a line."""
+    names: Dict[str, List[str]] = {}
+    for part in site.parts:
+        if part.state != HEALTHY:
+            worst = [finding for finding in part.findings if finding.state == part.state]
+            remedies = [finding.remedy for finding in worst if finding.remedy]
+            text = "%s: %s" % (part.state, "; ".join(_short(finding.found) for finding in worst))
+            text += ". To do: " + "; ".join(remedies) if remedies else ""
+            names.setdefault(text, []).append(part.name)
+    return ["  %s %s %s" % (", ".join(parts), "is" if len(parts) == 1 else "are", text)
+            for text, parts in names.items()]
 
 
 def _short(text: str) -> str:
+    text = text.rstrip(".")
     return text if len(text) <= MESSAGE_PART else text[:MESSAGE_PART] + "…"
 
 

@@ -46,11 +46,10 @@ K3S_DATA = "/var/lib/rancher/k3s"
 NVIDIA_VENDOR = "0x10de"
 
 
-def collect(host, controller_epoch=None, only=None):
+def collect(host, only=None):
     """All evidence of one host.
 
     :param host: where to read, see ``sources.LocalHost``.
-    :param controller_epoch: seconds since 1970 by the controller's clock just before, or None.
     :param only: names of the probes to run; None runs all.
     :return: a dictionary with one key per probe and ``schema``, ``errors`` (``[{"probe", "error"}]``).
     """
@@ -59,7 +58,7 @@ def collect(host, controller_epoch=None, only=None):
         "os": _os, "machine": _machine, "memory": _memory, "disks": _disks, "cgroup": _cgroup, "ports": _ports,
         "resolver": _resolver, "network": _network, "modules": _modules, "iptables": _iptables, "sysctls": _sysctls,
         "security": _security, "systemd": _systemd, "k3s": _k3s, "edgecore": _edgecore, "containers": _containers,
-        "nvidia": _nvidia, "python": _python, "clock": lambda source: _clock(source, controller_epoch),
+        "nvidia": _nvidia, "python": _python, "clock": _clock,
     }
     for name, probe in probes.items():
         if only is not None and name not in only:
@@ -168,7 +167,8 @@ def _process(host, pid):
     parts = [part for path in paths for part in path.split("/")]
     units = [part for part in parts if part.endswith(".service")]
     # A kubelet on a host that is a container moves its own process out of its unit into the cgroup /k3s.
-    unit = units[-1] if units else ("k3s.service" if "k3s" in parts else "")
+    # In a user's session the outermost is user@<id>.service: what systemctl of the system knows.
+    unit = units[0] if units else ("k3s.service" if "k3s" in parts else "")
     return {
         "pid": pid,
         "process": (host.read(f"/proc/{pid}/comm") or "").strip(),
@@ -387,11 +387,9 @@ def _python(_host):
     return {"version": ".".join(str(part) for part in sys.version_info[:3])}
 
 
-def _clock(host, controller_epoch):
-    now = host.now()
+def _clock(host):
     return {
-        "epoch": round(now, 1),
-        "ahead_seconds": None if controller_epoch is None else round(now - controller_epoch, 1),
+        "epoch": round(host.now(), 1),
         "rtc": host.exists("/sys/class/rtc/rtc0"),
         "synchronized": host.exists("/run/systemd/timesync/synchronized"),
         "timezone": (host.readlink("/etc/localtime") or "").partition("zoneinfo/")[2],

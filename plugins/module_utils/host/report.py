@@ -28,7 +28,7 @@ def assess(probes, sites):
         if host in answered:
             verdicts = judge(answered[host]["evidence"], answered[host]["intent"]) + together.get(host, [])
         else:
-            verdicts = [_no_answer(host, probes.get(host) or {})]
+            verdicts = [_no_answer(probes.get(host) or {})]
         rows += [dict(verdict, site=sites[host], host=host) for verdict in verdicts]
     rows.sort(key=lambda row: (row["site"], ORDER.index(row["verdict"]), row["host"], row["check"]))
     refused = sorted({row["site"] for row in rows if row["verdict"] in REFUSING})
@@ -37,12 +37,13 @@ def assess(probes, sites):
 
 
 def _answered(probe):
-    return bool(probe) and not probe.get("unreachable") and not probe.get("failed") and "evidence" in probe and "intent" in probe
+    return bool(probe) and "evidence" in probe and "intent" in probe
 
 
-def _no_answer(host, probe):
+def _no_answer(probe):
     said = " ".join(str(probe.get("msg", "")).split()) or "no answer"
-    without = f"Or leave it out of this run: --limit 'all:!{host}'"
+    said = said[len("Task failed: "):] if said.startswith("Task failed: ") else said
+    without = "Or leave it out of this run: --limit 'all:!<host>'"
     if probe.get("unreachable"):
         return make("reachable", "error", said, "an answer over SSH",
                     f"Look at power and link of the host, and that ssh works with the inventory's address, user and key. {without}")
@@ -61,9 +62,8 @@ def render(rows, sites, width=WIDTH):
         mine = [row for row in rows if row["site"] == site]
         hosts = sum(1 for name in sites.values() if name == site)
         lines += ["", _site_line(site, hosts, mine, site in refused)]
-        for row in mine:
-            if row["verdict"] != "pass":
-                lines += _finding(row, width)
+        for row, where in _alike(row for row in mine if row["verdict"] != "pass"):
+            lines += _finding(row, where, width)
     return "\n".join(lines)
 
 
@@ -86,14 +86,27 @@ def _site_line(site, hosts, rows, refused):
     return f"{'REFUSED' if refused else 'READY':<8} {site}  ({', '.join(parts)})"
 
 
-def _finding(row, width):
-    lines = [f"  {LABELS[row['verdict']]:<8} {row['host']}  {row['check'].replace('_', ' ')}"]
+def _alike(rows):
+    """``[(row, hosts)]``: what is the same on many hosts of a site is said once."""
+    groups = {}
+    for row in rows:
+        key = tuple(row[name] for name in ("verdict", "check", "found", "wanted", "remedy"))
+        groups.setdefault(key, (row, []))[1].append(row["host"])
+    return list(groups.values())
+
+
+def _finding(row, hosts, width):
+    what = f"{row['check'].replace('_', ' ')}: {', '.join(hosts)}"
+    lines = _wrapped(f"  {LABELS[row['verdict']]:<8} ", what, width)
     for name, text in (("found", row["found"]), ("wanted", row["wanted"]), ("to do", row["remedy"])):
         if text:
-            first = f"           {name:<7}"
-            lines += textwrap.wrap(text, width, initial_indent=first, subsequent_indent=" " * len(first),
-                                   break_long_words=False, break_on_hyphens=False)
+            lines += _wrapped(f"           {name:<7}", text, width)
     return lines
+
+
+def _wrapped(start, text, width):
+    return textwrap.wrap(text, width, initial_indent=start, subsequent_indent=" " * len(start),
+                         break_long_words=False, break_on_hyphens=False)
 
 
 def _plural(number, noun):

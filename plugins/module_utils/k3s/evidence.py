@@ -42,8 +42,8 @@ def ignored(path: str) -> bool:
 def record_command(runtime: str) -> str:
     """Shell text that writes the record; it may fail without harm and holds no secrets (0600 all the same)."""
     files = " ".join(pattern for patterns in watched(runtime).values() for pattern in patterns)
-    return ("umask 077; mkdir -p {dir}; {{ stat -Lc 'stat %s %Y %i' {binary}; sha256sum {binary} {files} 2>/dev/null; }}"
-            " >{started}.new; mv -f {started}.new {started}").format(
+    return ("umask 077; mkdir -p {dir}; {{ stat -Lc 'stat %s %Y %i' {binary}; sha256sum {binary} {files}; }}"
+            " >{started}.new 2>/dev/null; mv -f {started}.new {started}").format(
                 dir=paths.STARTED.rsplit("/", 1)[0], binary=paths.BINARY, files=files, started=paths.STARTED)
 
 

@@ -106,6 +106,8 @@ CAUSES = (
           "correct or remove the key"),
 )
 
+BY_NAME = {cause.name: cause for cause in CAUSES}
+
 _PATTERNS = tuple((cause, re.compile(cause.pattern)) for cause in CAUSES)
 _FATAL = re.compile(r"level=(fatal|panic)|^F\d{4} |^Error: |^panic: |Shutdown request received")
 _ERROR = re.compile(r"level=error|^E\d{4} |Main process exited|Failed with result|Failed to start")
@@ -136,14 +138,15 @@ def findings(lines: list[str]) -> list[Finding]:
 def excerpt(lines: list[str], limit: int = 10) -> list[str]:
     """The ``limit`` lines that explain most, oldest first, secrets masked, repeats counted (``... (x12)``).
 
-    When a known cause is among them, mere errors are left out: a healthy start logs dozens.
+    When a known cause is among them, mere errors are left out (a healthy start logs dozens), and with errors
+    among them mere information.
     """
     latest = {}  # type: dict[str, tuple[int, int]]
     for position, line in enumerate(lines):
         shape = _VARIABLE.sub("#", line)
         latest[shape] = (position, latest.get(shape, (0, 0))[1] + 1)
     weights = {position: _weight(lines[position]) for position, dummy in latest.values()}
-    least = 3 if max(weights.values(), default=0) == 4 else 0
+    least = {4: 3, 3: 2, 2: 2}.get(max(weights.values(), default=0), 0)
     chosen = [item for item in latest.values() if weights[item[0]] >= least]
     chosen = sorted(chosen, key=lambda item: (-weights[item[0]], -item[0]))[:limit]
     return ["%s%s" % (token.mask(lines[position].strip())[:400], " (x%d)" % count if count > 1 else "")

@@ -221,7 +221,7 @@ def _check_component_args(name: str, values: list[Any]) -> str | None:
         if "=" not in flag:
             return "%s: %r is not of the form flag=value" % (name, item)
         for danger, reason in DANGEROUS_ARGS.items():
-            if flag == danger or ("=" not in danger and flag.split("=")[0] == danger and not flag.endswith("=0")):
+            if flag == danger or (flag.startswith(danger + "=") and not flag.endswith("=0")):
                 return "%s: %s is refused: %s" % (name, flag, reason)
     return None
 

@@ -34,8 +34,10 @@ def summary(node: dict[str, Any] | None, name: str) -> dict[str, str]:
 def failure(unit: str, node_name: str, waited: float, verdict: ready.Verdict, found: list[journal.Finding],
             lines: list[str]) -> dict[str, Any]:
     """Message, cause, remedy and journal excerpt of a wait that did not end well."""
-    excerpt = journal.excerpt(lines)
     cause = found[0].cause if found else None
+    if verdict.stage == "pause":  # found missing by looking, and no line says so before the first pod
+        cause, lines = journal.BY_NAME["pause_image"], []
+    excerpt = journal.excerpt(lines)
     meaning = "%s. Remedy: %s" % (cause.meaning, cause.remedy) if cause else NO_CAUSE
     message = "%s on %s is not up after %.0f s: %s. Most likely: %s." % (
         unit, node_name, waited, verdict.reason, meaning)

@@ -17,10 +17,11 @@ from urllib.parse import urlencode
 
 try:
     import urllib3
+    import yaml
     from kubernetes import client as kubernetes_client
     from kubernetes import config as kubernetes_config
 except ImportError:  # the module says so in its own words
-    urllib3 = kubernetes_client = kubernetes_config = None
+    urllib3 = yaml = kubernetes_client = kubernetes_config = None
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 15
@@ -56,7 +57,7 @@ class KubeApi:
         configuration = kubernetes_client.Configuration()
         try:
             kubernetes_config.load_kube_config(config_file=path, client_configuration=configuration)
-        except (OSError, kubernetes_config.ConfigException, ValueError, TypeError) as error:
+        except (OSError, kubernetes_config.ConfigException, yaml.YAMLError, ValueError, TypeError) as error:
             raise ApiError(0, "kubeconfig %s cannot be used: %s" % (path, error)) from error
         return cls(configuration)
 

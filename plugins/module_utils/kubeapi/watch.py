@@ -9,11 +9,16 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import Any, Dict, Tuple
+from typing import Any, Dict, Set, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import Evidence, Probe
 from ansible_collections.edgeai.sites.plugins.module_utils.health.observe import Eyes
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import ApiError, KubeApi
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import (
+    CONNECT_SECONDS,
+    READ_SECONDS,
+    ApiError,
+    KubeApi,
+)
 from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import MANAGED_BY, MANAGED_BY_LABEL
 
 # The server ends a watch after this time and it is taken up again, so that a dead link cannot pass for a quiet one.
@@ -52,11 +57,15 @@ class Watcher(Eyes):
         self._stopped = threading.Event()
         self._objects: Dict[str, Dict[str, Any]] = {kind: {} for kind in self._kinds}
         self._errors: Dict[str, str] = {kind: "the API at %s has not answered yet" % api.host for kind in self._kinds}
+        self._unheard: Set[str] = set(self._kinds)
         self._renewed: Dict[str, float] = {}
 
     def __enter__(self) -> "Watcher":
         for kind in self._kinds:
             threading.Thread(target=self._follow, args=(kind,), daemon=True).start()
+        # The first look is at a whole picture, or at the reason why there is none.
+        with self._changed:
+            self._changed.wait_for(lambda: not self._unheard, CONNECT_SECONDS + READ_SECONDS)
         return self
 
     def __exit__(self, *unused: Any) -> None:
@@ -159,4 +168,5 @@ class Watcher(Eyes):
                 self._errors[kind] = error
             else:
                 self._errors.pop(kind, None)
+            self._unheard.discard(kind)
         self.wake()

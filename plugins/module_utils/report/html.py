@@ -64,7 +64,7 @@ def _site(site: s.SiteSummary) -> str:
     parts.append("<h3>Nodes</h3>" + _table(text.NODE_HEAD, text.node_rows(site)))
     if site.verdicts:
         rows = [
-            (row.get("verdict", ""), row.get("host") or row.get("target") or "", row.get("check", ""),
+            (row.get("verdict", ""), s.subject_of(row), row.get("check", ""),
              row.get("found", ""), row.get("wanted", ""), row.get("remedy", "") or "")
             for row in site.verdicts
         ]

@@ -26,7 +26,7 @@ def _suite(root: ET.Element, site: s.SiteSummary, started: str) -> None:
     suite = ET.SubElement(root, "testsuite", name=_clean(site.name), timestamp=started)
     counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     for row in site.verdicts:
-        subject = row.get("host") or row.get("target") or site.name
+        subject = s.subject_of(row) or site.name
         kind = {"fail": "failures", "error": "errors", "inconclusive": "errors"}.get(row.get("verdict", "error"))
         _case(suite, counts, f"{site.name}.{subject}", row.get("check", ""), kind, _body(row))
     kind = None if site.status == s.AS_WANTED else "failures" if site.status in s.BAD else "errors"

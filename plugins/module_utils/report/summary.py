@@ -20,7 +20,7 @@ Pure: no I/O, no clock, no Ansible. A *record* is the dictionary that the ``repo
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Iterable
 
 AS_WANTED = "as wanted"
 NOT_AS_WANTED = "not as wanted"
@@ -125,7 +125,7 @@ def _status(hosts: dict[str, Any], health: dict[str, Any] | None, preflight: lis
     unreachable = [f"{host}: {data['unreachable']}" for host, data in hosts.items() if data.get("unreachable")]
     if unreachable:
         return UNREACHABLE, unreachable
-    refused = [_explain(row) for row in preflight if row.get("verdict") in ("fail", "error")]
+    refused = _explain(row for row in preflight if row.get("verdict") in ("fail", "error"))
     if refused:
         return REFUSED, refused
     failures = [
@@ -134,7 +134,7 @@ def _status(hosts: dict[str, Any], health: dict[str, Any] | None, preflight: lis
         for failure in data.get("failures", ())
     ]
     if health is not None and not health.get("healthy"):
-        observed = [_explain(row) for row in health.get("verdicts", ()) if row.get("verdict") not in ("pass", "warn")]
+        observed = _explain(row for row in health.get("verdicts", ()) if row.get("verdict") not in ("pass", "warn"))
         return NOT_AS_WANTED, observed or failures or ["the site gave no evidence of health"]
     if failures:
         return FAILED, failures
@@ -143,22 +143,38 @@ def _status(hosts: dict[str, Any], health: dict[str, Any] | None, preflight: lis
     return AS_WANTED, []
 
 
-def _explain(row: dict[str, Any]) -> str:
-    subject = row.get("host") or row.get("target") or ""
-    text = f"{subject}: {row.get('check', '')}: found {row.get('found', 'nothing')}, wanted {row.get('wanted', '')}"
-    return f"{text}. {row['remedy']}" if row.get("remedy") else text
+def subject_of(row: dict[str, Any]) -> str:
+    """What a verdict is about: its workload target, or else its host."""
+    return row.get("target") or row.get("host") or ""
+
+
+def grouped(rows: Iterable[dict[str, Any]], keys: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
+    """Rows that say the same under ``keys`` as one: ``(names of what they are about, first row)``, in the order given."""
+    groups: dict[tuple, tuple[list[str], dict[str, Any]]] = {}
+    for row in rows:
+        names, _first = groups.setdefault(tuple(str(row.get(key)) for key in keys), ([], row))
+        if subject_of(row) not in names:
+            names.append(subject_of(row))
+    return [(", ".join(names), row) for names, row in groups.values()]
+
+
+def _explain(rows: Iterable[dict[str, Any]]) -> list[str]:
+    return [
+        f"{names}: {row.get('check', '')}: found {row.get('found', 'nothing')}, wanted {row.get('wanted', '')}"
+        + (f". {row['remedy']}" if row.get("remedy") else "")
+        for names, row in grouped(rows, ("check", "found", "wanted", "remedy"))
+    ]
 
 
 def _node(node: dict[str, Any], host: dict[str, Any], observed: dict[str, Any]) -> NodeLine:
     version = observed.get("version") or ""
     if host.get("unreachable"):
         state = "unreachable"
-    elif host.get("failures"):
-        state = "failed"
-    elif not observed:
-        state = "not checked"
-    else:
+    elif observed:
+        # What the cluster says of the node, not what failed in its name: verify runs once per site, for the server.
         state = "ready" if observed.get("ready") else "not ready"
+    else:
+        state = "failed" if host.get("failures") else "not checked"
     return NodeLine(
         name=node["name"],
         runtime=node.get("runtime", ""),

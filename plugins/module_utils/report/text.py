@@ -64,7 +64,8 @@ def render_text(summary: s.Summary, width: int = 100) -> str:
         lines += _columns(NODE_HEAD, node_rows(site))
         if site.targets:
             lines += [""] + _columns(TARGET_HEAD, target_rows(site))
-        lines += [f"  warning  {_warning(row)}" for row in site.verdicts if row.get("verdict") == "warn"]
+        for warning in _warnings(site):
+            lines += textwrap.wrap(warning, width - 4, initial_indent="  ~ ", subsequent_indent="    ")
         lines.append("")
     if summary.steps:
         lines.append("  ".join(f"{name} {took}" for name, took in step_rows(summary)))
@@ -80,16 +81,19 @@ def render_markdown(summary: s.Summary) -> str:
         lines += _markdown_table(NODE_HEAD, node_rows(site))
         if site.targets:
             lines += _markdown_table(TARGET_HEAD, target_rows(site))
-        warnings = [_warning(row) for row in site.verdicts if row.get("verdict") == "warn"]
-        lines += [f"- warning: {_cell(text)}" for text in warnings] + ([""] if warnings else [])
+        warnings = _warnings(site)
+        lines += [f"- {_cell(warning)}" for warning in warnings] + ([""] if warnings else [])
     lines += _markdown_table(("step", "took"), step_rows(summary)) if summary.steps else []
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _warning(row: dict) -> str:
-    subject = row.get("host") or row.get("target") or ""
-    remedy = f". {row['remedy']}" if row.get("remedy") else ""
-    return f"{subject}: {row.get('check', '')}: {row.get('found', '')}{remedy}"
+def _warnings(site: s.SiteSummary) -> list[str]:
+    """What to mind, said once for all the nodes that it is true of; the number that differs between them is in the evidence."""
+    rows = [row for row in site.verdicts if row.get("verdict") == "warn"]
+    return [
+        f"mind {row.get('check', '')} ({names}): {row.get('found', '')}" + (f". {row['remedy']}" if row.get("remedy") else "")
+        for names, row in s.grouped(rows, ("check", "remedy"))
+    ]
 
 
 def _columns(head, rows) -> list[str]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Dict, List, Tuple
@@ -20,14 +21,14 @@ NAME_LIMIT = 63
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _IMAGE = re.compile(r"[a-z0-9]([-._a-z0-9]*[a-z0-9])?:[A-Za-z0-9_][-._A-Za-z0-9]*")
 _MODEL = re.compile(r"[A-Za-z0-9_][-._A-Za-z0-9]*")
-_ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ENV = re.compile(r"[-._A-Za-z][-._A-Za-z0-9]*")
 _CPU = re.compile(r"([1-9][0-9]*m|[0-9]+(\.[0-9]+)?)")
 _MEMORY = re.compile(r"[1-9][0-9]*(Ki|Mi|Gi|k|M|G)?")
 # No "." or ".." as a step: the path goes through the API server, where it could point elsewhere.
 _PATH = re.compile(r"/|(/(?!\.\.?(/|$))[-._~A-Za-z0-9]+)+")
 
 _KEYS = ("name", "image", "runs_on", "port", "model", "load_seconds", "env", "resources", "gpu", "health", "golden")
-_REQUIRED = ("name", "image", "runs_on", "port", "model", "health", "golden")
+_REQUIRED = ("name", "image", "runs_on", "port", "health", "golden")
 
 
 class WorkloadError(ValueError):
@@ -92,8 +93,8 @@ def _parse(item: Any, where: str) -> Workload:
         nodes=nodes,
         labels=labels,
         port=_integer(item["port"], where + ".port", 1, 65535),
-        model=_match(item["model"], _MODEL, where + ".model", "the model's name as its server knows it"),
-        load_seconds=_integer(item.get("load_seconds", 30), where + ".load_seconds", 1, 7200),
+        model=_match(item.get("model", name), _MODEL, where + ".model", "the model's name as its server knows it"),
+        load_seconds=_seconds(item.get("load_seconds", 30), where + ".load_seconds"),
         env=_env(item.get("env", {}), where + ".env", bool(lines)),
         cpu=_match(str(resources.get("cpu", "100m")), _CPU, where + ".resources.cpu", "cores, like 500m or 2"),
         memory=_match(str(resources.get("memory", "256Mi")), _MEMORY, where + ".resources.memory", "bytes, like 512Mi"),
@@ -127,11 +128,13 @@ def _runs_on(value: Any, where: str) -> Tuple[Tuple[str, ...], Tuple[str, ...], 
 def _env(value: Any, where: str, by_line: bool) -> Tuple[Tuple[str, str], ...]:
     _mapping(value, where)
     for key, text in value.items():
-        _match(key, _ENV, "%s.%s" % (where, key), "a name of letters, digits and '_'")
+        _match(key, _ENV, "%s.%s" % (where, key), "a name of letters, digits, '_', '-' and '.'")
         if by_line and key == "CAMERA":
             raise WorkloadError("%s.CAMERA: the line already sets it; take it out, or give it another name" % where)
         if not isinstance(text, (str, int, float)) or isinstance(text, bool):
-            raise WorkloadError("%s.%s: found %r, wanted text (quote true, false and lists)" % (where, key, text))
+            # The value itself may be a password, so it is not repeated.
+            raise WorkloadError("%s.%s: found %s, wanted text (put true, false and lists in quotes)"
+                                % (where, key, type(text).__name__))
     return tuple(sorted((key, str(value[key])) for key in value))
 
 
@@ -171,6 +174,17 @@ def _integer(value: Any, where: str, low: int, high: int) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise WorkloadError("%s: found %r, wanted a whole number from %d to %d" % (where, value, low, high))
     return value
+
+
+def _seconds(value: Any, where: str) -> int:
+    """Return whole seconds, rounded up."""
+    try:
+        seconds = math.ceil(float(value))
+    except (TypeError, ValueError, OverflowError):
+        seconds = 0
+    if isinstance(value, bool) or not 1 <= seconds <= 7200:
+        raise WorkloadError("%s: found %r, wanted seconds, more than 0 and at most 7200" % (where, value))
+    return seconds
 
 
 def _text(value: Any, where: str) -> str:

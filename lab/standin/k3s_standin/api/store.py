@@ -47,18 +47,17 @@ class Store:
 
     def _load(self):
         rows = self._db.execute(
-            "SELECT name, value FROM kine WHERE id IN (SELECT MAX(id) FROM kine GROUP BY name) AND deleted = 0")
+            "SELECT name, value FROM kine WHERE id IN (SELECT MAX(id) FROM kine GROUP BY name) AND deleted = 0 "
+            "AND name LIKE '/registry/%'")
         for name, value in rows:
-            parts = name.split("/")
-            if parts[1] == "registry":
-                _, _, group, plural, namespace, obj_name = parts
-                key = ("" if group == "core" else group, plural)
-                self._objects[key]["" if namespace == "-" else namespace, obj_name] = json.loads(value)
+            _, _, group, plural, namespace, obj_name = name.split("/")
+            key = ("" if group == "core" else group, plural)
+            self._objects[key]["" if namespace == "-" else namespace, obj_name] = json.loads(value)
         last = self._db.execute("SELECT MAX(id) FROM kine").fetchone()[0]
         if last is None:  # like a real datastore, the first objects do not have revision 1
-            self._db.execute("INSERT INTO kine(name, created, deleted, create_revision, prev_revision, lease, value)"
-                             " VALUES('compact_rev_key', 1, 0, 0, 0, 0, '')")
-            last = 1
+            last = 3
+            self._db.execute("INSERT INTO kine(id, name, created, deleted, create_revision, prev_revision, lease, value)"
+                             " VALUES(?, 'compact_rev_key', 1, 0, 0, 0, 0, '')", (last,))
         self.revision = last
         self.oldest = last + 1
 

@@ -24,9 +24,10 @@ class ConfigProblem(Exception):
 class PodFiles:
     """The pod's directory on the node, and what its containers see of it."""
 
-    def __init__(self, pod, client, node):
+    def __init__(self, pod, client, node, root=PODS):
+        """client: of the API; node: the node's address; root: where the node keeps its pods."""
         self._pod, self._client, self._node = pod, client, node
-        self.directory = PODS / pod["metadata"]["uid"]
+        self.directory = root / pod["metadata"]["uid"]
 
     def refresh(self, pod):
         self._pod = pod

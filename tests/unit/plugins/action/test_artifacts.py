@@ -278,5 +278,3 @@ def test_bad_arguments(site, args, message):
     with pytest.raises(Exception, match=message):
         site.run(**args)
     assert site.calls == []
-
-

@@ -32,7 +32,7 @@ def test_no_bundle(tmp_path):
 
 
 def test_node_images():
-    workloads = [{"name": "v", "image": "vision:1", "runs_on": {"lines": ("line-a",)}}]
+    workloads = [{"name": "v", "image": "vision:1", "runs_on": {"lines": ["line-a"]}}]
     assert FILTERS["node_images"](workloads, {"name": "n", "lines": ["line-a"]}) == ["vision:1"]
     with pytest.raises(AnsibleFilterError, match="must say one thing"):
         FILTERS["node_images"]([{"name": "v", "image": "x"}], {"name": "n"})

@@ -307,5 +307,3 @@ def test_lost_directory_is_made_again(host):
     assert len(host.node().absent()) == 2
     host.converge()
     assert (host.images / "vision.tar").read_bytes() == VISION
-
-

@@ -17,9 +17,9 @@ GIB = 1024 ** 3
 class RecordedHost(LocalHost):
     """A tree below a directory. Programs answer what was recorded; clock and disks are those of the recording."""
 
-    def __init__(self, root, commands, ahead=0.2, free=20 * GIB):
+    def __init__(self, root, commands):
         super().__init__(str(root), self._answer)
-        self._commands, self._ahead, self._free = commands, ahead, free
+        self._commands = commands
 
     def _answer(self, argv, _timeout):
         name = argv[0].rpartition("/")[2]
@@ -31,10 +31,10 @@ class RecordedHost(LocalHost):
 
     def space(self, path):
         existing, _free, _read_only = super().space(path)
-        return existing, self._free, False
+        return existing, 20 * GIB, False
 
     def now(self):
-        return NOW + self._ahead
+        return NOW
 
     def cpus(self):
         return 4
@@ -43,7 +43,7 @@ class RecordedHost(LocalHost):
 @pytest.fixture
 def recorded(tmp_path):
     """``recorded(name)`` -> the host recorded in ``data/<name>.json``."""
-    def build(name, **options):
+    def build(name):
         tree = json.loads((DATA / f"{name}.json").read_text())
         for path in tree["dirs"]:
             (tmp_path / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
@@ -55,14 +55,15 @@ def recorded(tmp_path):
             place = tmp_path / path.lstrip("/")
             place.parent.mkdir(parents=True, exist_ok=True)
             place.symlink_to(target)
-        return RecordedHost(tmp_path, tree["commands"], **options)
+        return RecordedHost(tmp_path, tree["commands"])
     return build
 
 
 @pytest.fixture
 def server(recorded):
     """Evidence and intent of a K3s server where nothing is wrong; a test may change both."""
-    evidence = collect(recorded("debian12-x86_64-server"), NOW)
+    evidence = collect(recorded("debian12-x86_64-server"))
+    evidence["controller_clock"] = {"before": NOW - 1, "after": NOW + 1}
     intent = {
         "node": "hall1-server", "node_name": "hall1-server", "site": "plant-a", "runtime": "k3s_server", "arch": "amd64",
         "address": "192.0.2.11", "isolated": False, "disk_mib": 2048, "k3s_version": "v1.36.5+k3s1",
@@ -70,8 +71,3 @@ def server(recorded):
         "server_url": "https://192.0.2.11:6443", "server_addresses": ["192.0.2.11"],
     }
     return copy.deepcopy(evidence), intent
-
-
-@pytest.fixture
-def now():
-    return NOW

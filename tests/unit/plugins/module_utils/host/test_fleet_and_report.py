@@ -74,14 +74,14 @@ def test_one_bad_host_refuses_its_site_and_no_other(fleet):
     lines = result["text"].splitlines()
     assert lines[0] == "3 hosts at 2 sites looked at: 1 of 2 sites refused, the others go on. Nothing was changed at the refused ones."
     assert [line.split()[0] for line in lines if line and line[0].isalpha()] == ["REFUSED", "READY"]
-    assert "  FAIL     cam-a  memory" in lines
+    assert "  FAIL     memory: cam-a" in lines
 
 
 def test_warnings_refuse_nothing(fleet):
     fleet["cam-a"]["evidence"]["iptables"]["version"] = "1.8.2"
     result = assess(fleet, sites_of(fleet))
     assert result["sites_refused"] == []
-    assert "warn     cam-a  iptables" in result["text"]
+    assert "warn     iptables: cam-a" in result["text"]
 
 
 @pytest.mark.parametrize(("result", "check", "word"), [
@@ -98,7 +98,7 @@ def test_a_host_without_evidence_is_an_error(fleet, result, check, word):
     assert [(row["check"], row["verdict"], row["site"]) for row in rows] == [(check, "error", "plant-a")]
     assert word in rows[0]["found"] and rows[0]["remedy"]
     assert report["sites_refused"] == ["plant-a"]
-    assert "ERROR    cam-a" in report["text"]
+    assert f"ERROR    {check}: cam-a" in report["text"]
 
 
 def test_a_host_that_was_never_asked_is_in_the_report(fleet):
@@ -121,3 +121,11 @@ def test_every_finding_is_printed_with_its_remedy_within_the_width(fleet):
     for row in report["verdicts"]:
         if row["verdict"] != "pass":
             assert " ".join(row["remedy"].split()) in flat
+
+
+def test_the_same_finding_on_many_hosts_is_said_once(fleet):
+    for host in ("plant-a-server", "cam-a"):
+        fleet[host]["evidence"]["iptables"]["version"] = "1.8.2"
+    text = assess(fleet, sites_of(fleet))["text"]
+    assert text.count("prefer-bundled-bin") == 1
+    assert "warn     iptables: cam-a, plant-a-server" in text

@@ -6,6 +6,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.host import verdicts
 from ansible_collections.edgeai.sites.plugins.module_utils.host.evidence import collect
 
 MIB = 1024 * 1024
+NOW = 1795453972.0  # the time of the recordings
 
 
 def worst(evidence, intent, check):
@@ -68,6 +69,7 @@ CASES = [
     ("ports", {"ports": [dict(FOREIGN, port=6443, address="0.0.0.0")]}, {}, "fail", "nginx (pid 900, nginx.service)",
      "systemctl disable --now nginx.service"),
     ("ports", {"ports": [dict(FOREIGN, port=10250, address="192.0.2.11", unit="")]}, {"runtime": "k3s_agent"}, "fail", "10250", "kill 900"),
+    ("ports", {"ports": [dict(FOREIGN, port=6443, address="::", unit="user@1000.service")]}, {}, "fail", "user@1000.service", "kill 900"),
     ("ports", {"ports": [dict(FOREIGN, port=6443, address="0.0.0.0")]}, {"runtime": "k3s_agent"}, "pass", "free", ""),
     ("ports", {"ports": [dict(FOREIGN, port=10248, address="127.0.0.1")]}, {}, "fail", "10248", "nginx"),
     ("ports", {"ports": [dict(FOREIGN, port=10248, address="192.0.2.11")]}, {}, "pass", "free", ""),
@@ -98,12 +100,14 @@ CASES = [
                        [{"interface": "eth0", "gateway": "2001:db8::1", "metric": 1}]}, {"address": "2001:db8::11"}, "pass",
      "2001:db8::1", ""),
     ("address", {"network/addresses": ["10.0.0.5"]}, {}, "warn", "192.0.2.11", "node-ip"),
-    ("clock", {"clock/ahead_seconds": 75.0}, {}, "fail", "75 s ahead", "timedatectl"),
-    ("clock", {"clock/ahead_seconds": -75.0}, {}, "fail", "75 s behind", "timedatectl"),
-    ("clock", {"clock/ahead_seconds": -6.0}, {}, "warn", "6 s behind", "host_ntp_servers"),
-    ("clock", {"clock/ahead_seconds": 4.0}, {}, "pass", "within", ""),
-    ("clock", {"clock/ahead_seconds": None}, {}, "inconclusive", "no controller time", "controller_epoch"),
-    ("clock", {"clock/epoch": 1500000000.0, "clock/ahead_seconds": 0.0, "clock/rtc": False}, {}, "fail", "before", "no battery"),
+    ("clock", {"controller_clock": {"before": NOW - 76, "after": NOW - 75}}, {}, "fail", "75 s ahead", "timedatectl"),
+    ("clock", {"controller_clock": {"before": NOW + 75, "after": NOW + 76}}, {}, "fail", "75 s behind", "timedatectl"),
+    ("clock", {"controller_clock": {"before": NOW + 6, "after": NOW + 9}}, {}, "warn", "6 s behind", "host_ntp_servers"),
+    ("clock", {"controller_clock": {"before": NOW - 9, "after": NOW - 6}}, {}, "warn", "6 s ahead", "host_ntp_servers"),
+    ("clock", {"controller_clock": {"before": NOW - 30, "after": NOW + 1}}, {}, "pass", "within 31 s", ""),
+    ("clock", {"controller_clock": {"before": NOW - 80, "after": NOW + 1}}, {}, "inconclusive", "took 81 s", "again"),
+    ("clock", {"controller_clock": None}, {}, "inconclusive", "no time of the controller", "preflight"),
+    ("clock", {"clock/epoch": 1500000000.0, "clock/rtc": False}, {}, "fail", "before", "no battery"),
     ("time_sync", {"systemd/units/chrony.service/active": "inactive"}, {}, "warn", "does not run", "enable --now chrony"),
     ("time_sync", {"systemd/units": {}}, {}, "warn", "no time service", "chrony"),
     ("time_sync", {"systemd/units": {}, "machine/container": "podman"}, {}, "pass", "container", ""),
@@ -178,26 +182,26 @@ def test_no_evidence_is_never_a_pass(server, probe):
     assert errors and all(entry["remedy"] and "PermissionError" in entry["found"] for entry in errors)
 
 
-def test_a_jetson_whose_kernel_lacks_netfilter_modules(recorded, now):
+def test_a_jetson_whose_kernel_lacks_netfilter_modules(recorded):
     intent = {"node": "cam-line-a", "runtime": "k3s_agent", "arch": "arm64", "address": "192.0.2.21", "k3s_version": "v1.36.5+k3s1"}
-    found = {entry["check"]: entry for entry in verdicts.judge(collect(recorded("jetson-orin-nano-jp6"), now), intent)}
+    found = {entry["check"]: entry for entry in verdicts.judge(collect(recorded("jetson-orin-nano-jp6")), intent)}
     assert [check for check, entry in found.items() if entry["verdict"] == "fail"] == ["kernel_modules"]
     assert "xt_addrtype, xt_comment missing in 5.15.148-tegra" in found["kernel_modules"]["found"]
     assert "/run/systemd/resolve/resolv.conf" in found["resolver"]["found"]
 
 
-def test_a_raspberry_pi_as_it_comes(recorded, now):
+def test_a_raspberry_pi_as_it_comes(recorded):
     intent = {"node": "gate-cam", "runtime": "k3s_agent", "arch": "arm64", "address": "192.0.2.31", "k3s_version": "v1.36.5+k3s1"}
-    found = {entry["check"]: entry for entry in verdicts.judge(collect(recorded("raspberry-pi-4"), now), intent)}
+    found = {entry["check"]: entry for entry in verdicts.judge(collect(recorded("raspberry-pi-4")), intent)}
     assert sorted(check for check, entry in found.items() if entry["verdict"] == "fail") == ["cgroups", "default_route", "disk"]
     assert "/boot/firmware/cmdline.txt" in found["cgroups"]["remedy"]
     assert found["time_sync"]["verdict"] == found["resolver"]["verdict"] == "warn"
 
 
-def test_a_host_that_somebody_else_runs(recorded, now):
+def test_a_host_that_somebody_else_runs(recorded):
     intent = {"node": "mes-gw", "runtime": "k3s_agent", "arch": "amd64", "address": "192.0.2.41", "k3s_version": "v1.36.5+k3s1",
               "server_url": "https://192.0.2.11:6443"}
-    found = [entry for entry in verdicts.judge(collect(recorded("rhel9-foreign-agent"), now), intent)]
+    found = verdicts.judge(collect(recorded("rhel9-foreign-agent")), intent)
     failures = {(entry["check"], entry["found"].split(" ")[0]) for entry in found if entry["verdict"] == "fail"}
     assert failures == {("existing_k3s", "k3s-agent.service"), ("existing_k3s", "K3s"), ("existing_k3s", "registered"),
                         ("node_name", "registered"), ("ports", "port"), ("kernel_modules", "vxlan")}

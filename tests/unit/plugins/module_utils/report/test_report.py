@@ -108,7 +108,31 @@ def test_formats_say_what_runs_and_which_engine(render):
 def test_text_shows_reasons_and_warnings():
     page = render_text(s.summarise(record(health=UNHEALTHY, preflight=[{**REFUSAL[0], "verdict": "warn"}])))
     assert "! vision-line-a: answer: found 4, wanted 3" in page
-    assert "warning  camera-a: disk: 1 GB. free some" in page
+    assert "~ mind disk (camera-a): 1 GB. free some" in page
+
+
+def test_the_same_words_for_many_nodes_are_said_once():
+    rows = [{**REFUSAL[0], "host": name, "verdict": verdict, "found": found} for verdict in ("warn", "fail")
+            for name, found in (("camera-a", "1 GB"), ("camera-b", "1 GB"))]
+    page = render_text(s.summarise(record(preflight=rows)))
+    assert page.count("free some") == 2
+    assert "~ mind disk (camera-a, camera-b): 1 GB" in page
+    assert "! camera-a, camera-b: disk: found 1 GB, wanted 4 GB" in page
+
+
+@pytest.mark.parametrize(
+    ("host", "seen", "state"),
+    [
+        (HOST, SEEN, "ready"), (HOST, {**SEEN, "ready": False}, "not ready"), (HOST, None, "not checked"),
+        ({**HOST, "failures": [{"step": "k3s", "task": "t", "message": "m"}]}, None, "failed"),
+        # verify runs once per site in the name of its server: its failure says nothing of that node
+        ({**HOST, "failures": [{"step": "verify", "task": "t", "message": "m"}]}, SEEN, "ready"),
+        ({**HOST, "unreachable": "gone"}, SEEN, "unreachable"),
+    ],
+)
+def test_state_of_a_node(host, seen, state):
+    health = {"hall": {"healthy": True, "targets": [], "nodes": [seen] if seen else [], "verdicts": []}}
+    assert s.summarise(record(hosts={"camera-a": host}, health=health)).sites[0].nodes[0].state == state
 
 
 def test_html_is_closed_escaped_and_asks_for_nothing():
