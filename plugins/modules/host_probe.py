@@ -34,7 +34,7 @@ attributes:
     description: Changes nothing.
     support: full
 notes:
-  - Its action plugin adds RV(evidence.controller_clock), the controller's time before and after the call.
+  - Its action plugin adds C(controller_clock) to RV(evidence), the controller's time before and after the call.
   - Needs root to see the processes behind ports and the files of K3s.
 seealso:
   - module: edgeai.sites.preflight_report

@@ -51,7 +51,7 @@ AGENT_CASES = [
          r'CA certs: Get \\"https://127.0.0.1:6444/cacerts\\": (EOF|read tcp [\d.:]+->127.0.0.1:6444: read: connection '
          r'reset by peer)"', {"server": "https://{server}:6499"}),
     Case("broken registries.yaml", 'level=info msg="Waiting to retrieve agent configuration; server is not ready: yaml: '
-         'line 2: did not find expected', files={"/etc/rancher/k3s/registries.yaml": "mirrors: [\n  a: {}\nb: ]\n"}),
+         'line 2: did not find expected', files={"/etc/rancher/k3s/registries.yaml": "mirrors:\n  docker.io:\n    endpoint: [unclosed\n"}),
     Case("reserved label", r"^Error: failed to validate kubelet flags: unknown 'kubernetes.io' or 'k8s.io' labels specified "
          r"with --node-labels: \[kubernetes.io/role\]", {"node-label": ["kubernetes.io/role=edge"]}, loops=True,
          exit_code="0", result="protocol"),
@@ -251,7 +251,7 @@ SERVER_CASES = [
     Case("broken yaml", 'level=fatal msg="yaml: line 2: mapping values are not allowed in this context"',
          text="token: x\n  bad yaml: [\n", loops=True),
     Case("broken registries.yaml", 'level=info msg="Waiting to retrieve agent configuration; server is not ready: yaml: '
-         'line 2: did not find expected', files={"/etc/rancher/k3s/registries.yaml": "mirrors: [\n  a: {}\nb: ]\n"}),
+         'line 2: did not find expected', files={"/etc/rancher/k3s/registries.yaml": "mirrors:\n  docker.io:\n    endpoint: [unclosed\n"}),
 ]
 
 

@@ -83,24 +83,32 @@ class Client:
         """-> (status, bytes, headers). Unreachable without an answer; one silent retry on a stale connection."""
         for attempt in (1, 2):
             connection = self._connection()
-            fresh = connection.sock is None
+            fresh, local = connection.sock is None, None
             try:
+                if fresh:
+                    local = self._connect(connection)
                 connection.request(method, path, body, {**self._headers, **(headers or {})})
                 answer = connection.getresponse()
                 return answer.status, answer.read(), answer.headers
             except (OSError, http.client.HTTPException) as problem:
-                local = self._address(connection)
+                local = local or getattr(problem, "local_address", None)
                 self.close()
                 if fresh or attempt == 2:
                     text = go_network_error(problem, local, f"{self.host}:{self.port}")
                     raise Unreachable(f'{method.title()} "{self.url}{path}": {text}') from None
 
-    @staticmethod
-    def _address(connection):
+    def _connect(self, connection):
+        """Connects; returns the local end as "address:port". An error of the TLS handshake carries it too."""
+        plain = socket.create_connection((self.host, self.port), self._timeout)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        local = "%s:%s" % plain.getsockname()[:2]
         try:
-            return "%s:%s" % connection.sock.getsockname()[:2]
-        except (AttributeError, OSError):
-            return None
+            connection.sock = self._context.wrap_socket(plain, server_hostname=self.host)
+        except OSError as problem:
+            plain.close()
+            problem.local_address = local
+            raise
+        return local
 
     def request(self, method, path, body=None, content_type="application/json", query=None, headers=None):
         if query:

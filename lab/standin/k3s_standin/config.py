@@ -23,7 +23,6 @@ class ConfigError(Exception):
 
 def yaml_problem(problem: yaml.YAMLError) -> str:
     """PyYAML's complaint in the words of Go's parser."""
-    mark = getattr(problem, "problem_mark", None)
     text = getattr(problem, "problem", None) or str(problem)
     if "mapping values are not allowed" in text:
         text = "mapping values are not allowed in this context"
@@ -35,8 +34,16 @@ def yaml_problem(problem: yaml.YAMLError) -> str:
         text = "found character that cannot start any token"
     elif text.startswith("expected <block end>"):
         text = "did not find expected key"
-    line = f"line {mark.line + 1}: " if mark else ""
-    return f"yaml: {line}{text}"
+    line = _go_line(problem)
+    return f"yaml: line {line}: {text}" if line else f"yaml: {text}"
+
+
+def _go_line(problem):
+    """The line that Go's parser names: of the context rather than of the problem, and counted from 0 unless the
+    scanner complains."""
+    marks = [getattr(problem, name, None) for name in ("context_mark", "problem_mark")]
+    line = next((m.line for m in marks if m and m.line), 0)
+    return line + 1 if line and isinstance(problem, yaml.scanner.ScannerError) else line
 
 
 def _load(path):

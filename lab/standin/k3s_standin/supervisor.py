@@ -38,11 +38,10 @@ class Supervisor:
 
     def answer(self, request):
         response = self._route(request)
-        if response.status >= 500 and self.phase != "ready" or response.status == 403 and "/v1-k3s/" in request.path \
-                and b"" != response.body and request.headers.get("Authorization"):
-            message = response.body.get("message") if isinstance(response.body, dict) else response.body
-            log.error(f"Sending HTTP/1.1 {response.status} response to {request.client[0]}:{request.client[1]}: "
-                      f"{message}")
+        refused = request.path.endswith("-kubelet.crt") and response.status == 403
+        if refused or self.phase != "ready" and response.status >= 500:
+            log.error(f"Sending HTTP/1.1 {response.status} response to "
+                      f"{request.client[0].replace('::ffff:', '')}:{request.client[1]}: {response.body['message']}")
         return response
 
     def _route(self, request):

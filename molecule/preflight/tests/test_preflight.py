@@ -43,6 +43,7 @@ def test_fit_sites_go_on():
     assert code == 0, text
     assert "3 hosts at 2 sites looked at: fit" in text
     assert "READY plant-a (2 hosts" in text and "READY plant-b (1 host," in text
+    assert "unclear" not in text, "every check decides, also the one that needs the controller's clock"
 
 
 def test_check_mode_looks_all_the_same():

@@ -145,7 +145,12 @@ class Node:
         workshop = self._workshop(path)
         files.remove_unfinished(workshop)
         temporary = files.unfinished(workshop, digest)
-        if not self.staging.assemble(digest, placement["size"], temporary):
+        try:
+            whole = self.staging.assemble(digest, placement["size"], temporary)
+        except OSError:
+            files.remove_unfinished(workshop)
+            raise
+        if not whole:
             os.unlink(temporary)
             self.staging.drop(digest)
             return False

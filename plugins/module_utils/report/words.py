@@ -55,4 +55,3 @@ def _outputs(value: Any) -> str:
         if isinstance(output, dict) and isinstance(output.get("data"), list) and len(output["data"]) == 1
     ]
     return ", ".join(single) or plural(len(outputs), "output")
-

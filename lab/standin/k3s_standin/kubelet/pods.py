@@ -155,6 +155,8 @@ class PodWorker(threading.Thread):
             return True
         if time.monotonic() < self._sandbox_try:
             return False
+        if not self._sandbox_try:
+            self._publish()
         problem = self._make_sandbox()
         if problem is None:
             self._save()

@@ -236,11 +236,12 @@ def test_blob_changed_after_it_was_verified(site, monkeypatch):
 
     def swap(self, local, remote):
         real(self, local, remote)
-        with open(blob_path(str(site.bundle), sha256(BINARY)), "r+b") as stream:
-            stream.seek(2 * PIECE_SIZE)
-            stream.write(b"evil")
+        if os.path.basename(local) == sha256(BINARY) + ".0":
+            with open(blob_path(str(site.bundle), sha256(BINARY)), "r+b") as stream:
+                stream.seek(2 * PIECE_SIZE)
+                stream.write(b"evil")
     monkeypatch.setattr(Link, "put_file", swap)
-    with pytest.raises(AnsibleActionFail, match="changed while it was sent|is damaged"):
+    with pytest.raises(AnsibleActionFail, match="changed while it was sent"):
         site.run()
     assert not (site.root / "bin").exists()
 

@@ -257,6 +257,17 @@ def test_full_disk_before_anything_is_sent(host, monkeypatch):
         host.node().check_space()
 
 
+def test_disk_that_fills_up_while_assembling(host, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "no space left")
+    node = host.node()
+    host.stage(node)
+    monkeypatch.setattr(node_files.os, "fsync", full)
+    with pytest.raises(OSError, match="no space left"):
+        node.apply()
+    assert [name for name in host.files() if "staging" not in name] == []
+
+
 def test_other_file_system(host, monkeypatch):
     def refuse(source, target):
         raise OSError(errno.EXDEV, "cross-device")
