@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from ansible_collections.edgeai.sites.plugins.module_utils.health.judge import judge_site, judge_target
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import ExpectedNode
@@ -163,8 +165,7 @@ def test_a_wrong_answer_is_final(answer, final):
 
 
 def test_one_wrong_answer_of_four_fails():
-    mixed = c.probe(c.pod())
-    mixed = type(mixed)(**dict(mixed.__dict__, answers=(c.RIGHT, c.WRONG, c.RIGHT, c.RIGHT)))
+    mixed = dataclasses.replace(c.probe(c.pod()), answers=(c.RIGHT, c.WRONG, c.RIGHT, c.RIGHT))
     assert judge_target(c.expected(), c.evidence(probes={c.TARGET: mixed})).state == "failed"
 
 

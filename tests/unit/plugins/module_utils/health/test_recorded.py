@@ -27,7 +27,7 @@ COMPLETE = dict(replicas=1, updated=1, ready=1, available=1)
 NOTHING = dict(replicas=0, updated=0, ready=0, available=0)
 RECREATE = [
     (0.10, "deployments", c.deployment(generation=2, observed=1, revision="1", **COMPLETE)),
-    (0.13, "deployments", c.deployment(generation=2, observed=2, revision="1", **dict(COMPLETE, updated=0))),
+    (0.13, "deployments", c.deployment(generation=2, observed=2, revision="1", **{**COMPLETE, "updated": 0})),
     (0.14, "pods", c.pod(deleting=True, **OLD_POD)),
     (0.15, "deployments", c.deployment(generation=2, observed=2, revision="1", going=1, **NOTHING)),
     (0.30, "pods", c.pod(deleting=True, **dict(OLD_POD, ready=False, phase="Failed",
@@ -36,7 +36,7 @@ RECREATE = [
     (0.31, "deployments", c.deployment(revision="2", going=1, **NOTHING)),
     (0.31, "pods", new_pod(state={}, scheduled=False)),
     (0.35, "pods", new_pod()),
-    (0.36, "deployments", c.deployment(revision="2", **dict(NOTHING, replicas=1, updated=1))),
+    (0.36, "deployments", c.deployment(revision="2", **{**NOTHING, "replicas": 1, "updated": 1})),
     (0.94, "pods", new_pod(phase="Running", state=None, up=0)),
     (1.50, "pods", c.pod(deleting=True, **OLD_POD)["metadata"]["name"]),
     (3.90, "deployments", c.deployment(revision="2", **COMPLETE)),
