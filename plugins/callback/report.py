@@ -10,7 +10,7 @@ short_description: Writes what a run found and did as text, JSON, Markdown, JUni
 description:
   - Collects the evidence of a run on a fleet - preflight verdicts, failures, bytes sent, site health - and writes one
     report at the end of the run, also when hosts failed or the run was cut short by a site that is down.
-  - Says nothing for runs that touch no host of the group V(sites).
+  - Says nothing, and leaves the last report alone, for runs that neither judged a site nor failed on one of its hosts.
 version_added: 0.1.0
 author: edgeai.sites contributors (@edgeai-sites)
 options:
@@ -88,7 +88,10 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_stats(self, stats):
         self._end_step()
         self.record["finished"] = _now()
-        if not self.record["sites"]:
+        for name, host in self.record["hosts"].items():
+            if not stats.failures.get(name):
+                host["failures"] = []  # rescued: the play knew what to do about it
+        if not self.record["sites"] or not self._has_something_to_say():
             return
         summary = summarise(self.record)
         width = shutil.get_terminal_size((110, 24)).columns
@@ -103,6 +106,11 @@ class CallbackModule(CallbackBase):
         })
         self._display.display("\nREPORT  " + text)
         self._display.display(f"report for the browser: {os.path.join(directory, 'index.html')}")
+
+    def _has_something_to_say(self):
+        hosts = self.record["hosts"].values()
+        return bool(self.record["preflight"] or self.record["health"]
+                    or any(host["failures"] or host["unreachable"] for host in hosts))
 
     def _take(self, result):
         """Keep what our own modules found; every other result only counts."""

@@ -33,6 +33,7 @@ th { font-weight:600; color:var(--soft); font-size:.85rem } td { font-variant-nu
 code { font-family:ui-monospace,monospace; font-size:.9em }
 ul.reasons { margin:.75rem 0 0; padding-left:1.1rem } li { margin:.25rem 0 }
 details { margin-top:1rem } summary { cursor:pointer; color:var(--soft) }
+td.wide { width:60%; vertical-align:middle }
 .bar { background:var(--good); height:.5rem; border-radius:.25rem; min-width:2px }
 """
 
@@ -79,7 +80,7 @@ def _steps(summary: s.Summary) -> str:
     longest = max(step["seconds"] for step in summary.steps) or 1
     rows = "".join(
         f"<tr><td>{html.escape(step['name'])}</td><td>{words.seconds(step['seconds'])}</td>"
-        f"<td style='width:60%'><div class=bar style='width:{100 * step['seconds'] / longest:.1f}%'></div></td></tr>"
+        f"<td class=wide><div class=bar style='width:{100 * step['seconds'] / longest:.1f}%'></div></td></tr>"
         for step in summary.steps
     )
     return f"<section><h2>Steps</h2><div class=table><table>{rows}</table></div></section>"

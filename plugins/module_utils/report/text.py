@@ -15,9 +15,12 @@ TARGET_HEAD = ("workload", "node", "image", "digest", "answer", "verdict")
 
 def headline(summary: s.Summary) -> str:
     """One line: which fleet, how many sites in which state."""
-    parts = [f"{number} {status}" for status, number in summary.counts.items()]
+    number = len(summary.sites)
+    states = [f"{count} {status}" for status, count in summary.counts.items()]
+    if len(summary.counts) == 1:
+        states = [f"{'all ' if number > 1 else ''}{next(iter(summary.counts))}"]
     mode = " (check mode: nothing was changed)" if summary.check_mode else ""
-    return f"fleet {summary.fleet}: {words.plural(len(summary.sites), 'site')}, {', '.join(parts) or 'none'}{mode}"
+    return f"fleet {summary.fleet}: {words.plural(number, 'site')}, {', '.join(states) or 'none'}{mode}"
 
 
 def node_rows(site: s.SiteSummary) -> list[tuple[str, ...]]:

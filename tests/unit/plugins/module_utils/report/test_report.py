@@ -12,7 +12,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.report import summary
 from ansible_collections.edgeai.sites.plugins.module_utils.report import words
 from ansible_collections.edgeai.sites.plugins.module_utils.report.html import render_html
 from ansible_collections.edgeai.sites.plugins.module_utils.report.junit import render_junit
-from ansible_collections.edgeai.sites.plugins.module_utils.report.text import render_markdown, render_text
+from ansible_collections.edgeai.sites.plugins.module_utils.report.text import headline, render_markdown, render_text
 
 NODE = {"name": "camera-a", "runtime": "k3s_agent", "arch": "amd64", "gpu": "none", "address": "192.0.2.12", "lines": ["a"]}
 HOST = {"changed": 2, "bytes_sent": 68_100_000, "unreachable": None, "failures": []}
@@ -62,6 +62,19 @@ def test_a_site_shows_the_worst_that_is_true(changes, status, reason):
     assert summary.sites[0].status == status
     assert summary.good is (status not in s.BAD)
     assert any(reason in text for text in summary.sites[0].reasons) if reason else not summary.sites[0].reasons
+
+
+@pytest.mark.parametrize(
+    ("sites", "line"),
+    [
+        ({"hall": [NODE]}, "fleet demo: 1 site, as wanted"),
+        ({"hall": [NODE], "two": []}, "fleet demo: 2 sites, 1 not checked, 1 as wanted"),
+        ({"one": [], "two": []}, "fleet demo: 2 sites, all not checked"),
+        ({}, "fleet demo: 0 sites, none"),
+    ],
+)
+def test_headline(sites, line):
+    assert headline(s.summarise(record(sites=sites))) == line
 
 
 def test_no_site_is_never_good():

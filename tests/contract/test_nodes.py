@@ -1,0 +1,129 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Nodes: what they say of themselves, and how their age is read."""
+
+from __future__ import annotations
+
+import datetime
+import time
+
+import pytest
+
+from api import condition, until
+
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+
+
+def renewed(cluster, node):
+    return cluster.get(f"{LEASES}/{node}")["spec"]["renewTime"]
+
+
+@pytest.fixture
+def node(cluster, ready_nodes):
+    return cluster.get(f"/api/v1/nodes/{ready_nodes[-1]}")
+
+
+def test_shape(cluster, node):
+    name, status = node["metadata"]["name"], node["status"]
+    assert {c["type"]: (c["status"], c["reason"]) for c in status["conditions"]} == {
+        "MemoryPressure": ("False", "KubeletHasSufficientMemory"), "DiskPressure": ("False", "KubeletHasNoDiskPressure"),
+        "PIDPressure": ("False", "KubeletHasSufficientPID"), "Ready": ("True", "KubeletReady")}
+    assert status["nodeInfo"]["kubeletVersion"] == cluster.get("/version")["gitVersion"]
+    assert {a["type"] for a in status["addresses"]} == {"InternalIP", "Hostname"}
+    assert node["metadata"]["labels"]["kubernetes.io/hostname"] == name
+    assert node["spec"]["providerID"] == f"k3s://{name}"
+    assert node["spec"]["podCIDR"].startswith("10.42.")
+    assert node["metadata"]["finalizers"] == ["wrangler.cattle.io/node"]
+    assert {"cpu", "memory", "pods", "ephemeral-storage"} <= set(status["allocatable"])
+
+
+def test_lease_shape(cluster, node):
+    lease = cluster.get(f"{LEASES}/{node['metadata']['name']}")
+    assert lease["spec"]["leaseDurationSeconds"] == 40 and lease["spec"]["holderIdentity"] == node["metadata"]["name"]
+    assert lease["metadata"]["ownerReferences"][0]["uid"] == node["metadata"]["uid"]
+    datetime.datetime.strptime(lease["spec"]["renewTime"], "%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def test_the_lease_moves_and_the_heartbeat_stands_still(cluster, node):
+    """Freshness is in the lease (every 10 s): the Ready condition may be five minutes old on a healthy node."""
+    name = node["metadata"]["name"]
+    first_lease, beat = renewed(cluster, name), condition(node, "Ready")["lastHeartbeatTime"]
+    until(lambda: renewed(cluster, name) != first_lease, 20)
+    second = renewed(cluster, name)
+    until(lambda: renewed(cluster, name) != second, 20)
+    assert condition(cluster.get(f"/api/v1/nodes/{name}"), "Ready")["lastHeartbeatTime"] == beat
+
+
+def test_capacity_given_by_hand_becomes_allocatable_and_stays(cluster, node):
+    path = f"/api/v1/nodes/{node['metadata']['name']}"
+    cluster.patch(path + "/status", {"status": {"capacity": {"example.com/unit": "3"}}})
+    until(lambda: cluster.get(path)["status"]["allocatable"].get("example.com/unit") == "3", 30)
+    cluster.patch(path + "/status", {"status": {"capacity": {"example.com/unit": None},
+                                                "allocatable": {"example.com/unit": None}}})
+
+
+def test_node_made_by_hand(cluster):
+    name = cluster.name("paper")
+    made = cluster.create("/api/v1/nodes", {"metadata": {"name": name}, "spec": {"taints": [
+        {"key": "own", "effect": "NoSchedule"}]}})
+    assert {"key": "own", "effect": "NoSchedule"} in made["spec"]["taints"]
+    cluster.delete(f"/api/v1/nodes/{name}")
+    until(lambda: cluster.call("GET", f"/api/v1/nodes/{name}").code == 404, 20)
+
+
+@pytest.mark.hosts
+def test_a_new_server_is_ready_before_it_takes_pods(contract_hosts, cluster):
+    """A server's node is Ready some seconds before its NoSchedule taints go; a start that returned proves neither."""
+    server = contract_hosts["server"]
+    name = server.out("hostname")
+    server.stop()
+    server.start()
+    server.await_state("active")
+    until(lambda: cluster.call("GET", "/readyz").code == 200, 20)
+    cluster.delete(f"/api/v1/nodes/{name}")
+    server.stop()
+    mark = time.monotonic()
+    server.start()
+    server.await_state("active")
+    ready_at = until(lambda: _seen(cluster, name, lambda n: condition(n, "Ready").get("status") == "True", mark), 40)
+    tainted = {t["key"] for t in cluster.get(f"/api/v1/nodes/{name}")["spec"].get("taints") or []}
+    clean_at = until(lambda: _seen(cluster, name, lambda n: not n["spec"].get("taints"), mark), 40)
+    assert "node.cloudprovider.kubernetes.io/uninitialized" in tainted
+    assert clean_at - ready_at > 1.0
+    assert cluster.get(f"/api/v1/nodes/{name}")["metadata"]["labels"]["node-role.kubernetes.io/control-plane"] == "true"
+
+
+def _seen(cluster, name, wanted, mark):
+    answer = cluster.call("GET", f"/api/v1/nodes/{name}")
+    return time.monotonic() - mark if answer.code == 200 and wanted(answer.json) else None
+
+
+@pytest.mark.hosts
+def test_a_silent_node_becomes_unknown_and_its_pods_go_on(contract_hosts, cluster, workload_image):
+    agent = contract_hosts["agent"]
+    agent.start()
+    agent.await_state("active", 90)
+    name = agent.out("hostname")
+    until(lambda: not cluster.get(f"/api/v1/nodes/{name}")["spec"].get("taints"), 30)
+    pod = cluster.run_pod("silent", node=name, image=workload_image)
+    address = cluster.await_pod(pod, ready=True)["status"]["podIP"]
+    agent.stop()
+    stopped = time.monotonic()
+    try:
+        until(lambda: condition(cluster.get(f"/api/v1/nodes/{name}"), "Ready")["status"] == "Unknown", 80)
+        assert 40 <= time.monotonic() - stopped <= 75
+        ready = condition(cluster.get(f"/api/v1/nodes/{name}"), "Ready")
+        assert (ready["reason"], ready["message"]) == ("NodeStatusUnknown", "Kubelet stopped posting node status.")
+        until(lambda: {(t["key"].split("/")[1], t["effect"]) for t in cluster.get(f"/api/v1/nodes/{name}")["spec"].get(
+            "taints") or []} == {("unreachable", "NoSchedule"), ("unreachable", "NoExecute")}, 10)
+        seen = cluster.get_pod(pod)
+        assert condition(seen, "Ready")["status"] == "False" and seen["status"]["phase"] == "Running"
+        assert condition(seen, "ContainersReady")["status"] == "True"
+        assert agent.out(f"curl -s -o /dev/null -w '%{{http_code}}' http://{address}:8080/health") == "200"
+    finally:
+        agent.start()
+    agent.await_state("active", 90)
+    cluster.await_pod(pod, ready=True, seconds=30)
+    until(lambda: not cluster.get(f"/api/v1/nodes/{name}")["spec"].get("taints"), 30)
+    cluster.delete_pod(pod)
