@@ -134,7 +134,8 @@ class CallbackModule(CallbackBase):
         inventory = getattr(manager, "_inventory", None)
         if self.record["sites"] or inventory is None or "sites" not in inventory.groups:
             return
-        for host in inventory.get_hosts("sites"):
+        # A play narrows the inventory to its own hosts; the report wants all that the run may touch (--limit still holds).
+        for host in inventory.get_hosts("sites", ignore_restrictions=True):
             values = manager.get_vars(play=play, host=host, include_hostvars=False)
             site = str(values.get("edge_site", ""))
             self.record["fleet"] = self.record["fleet"] or str(values.get("edge_fleet", ""))

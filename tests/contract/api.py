@@ -198,6 +198,6 @@ def deployment(name, replicas=0, container=None, **spec):
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": {
         "replicas": replicas, "selector": {"matchLabels": {"app": name}}, **spec,
         "template": {"metadata": {"labels": {"app": name}}, "spec": {
-            "terminationGracePeriodSeconds": 0, "containers": [{
+            "terminationGracePeriodSeconds": 1, "containers": [{
                 "name": "c", "image": workload_image(), "imagePullPolicy": "IfNotPresent",
                 "env": [{"name": "X", "value": "1"}], **(container or {})}]}}}}

@@ -227,7 +227,7 @@ def test_second_pod_on_a_full_gpu_stays_pending(cluster, rollout, gpu_node):
     roll.change(env=[{"name": "X", "value": "2"}])
     pending = until(lambda: next((p for p in roll.pods() if condition(p, "PodScheduled").get("status") == "False"), None), 20)
     assert condition(pending, "PodScheduled")["reason"] == "Unschedulable"
-    assert "1 Insufficient nvidia.com/gpu" in condition(pending, "PodScheduled")["message"]
+    assert " Insufficient nvidia.com/gpu" in condition(pending, "PodScheduled")["message"]
     assert "nodeName" not in pending["spec"] and pending["status"]["phase"] == "Pending"
     roll.await_reason("Progressing", "ProgressDeadlineExceeded", 30)
     assert roll.get()["status"]["availableReplicas"] == 1

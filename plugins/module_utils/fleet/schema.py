@@ -196,7 +196,8 @@ WORKLOAD = _object(
         ),
         "golden": _object({"request": {"type": "object"}, "expect": TEXT}, required=("request", "expect")),
     },
-    required=("name", "image", "runs_on", "port"),
+    # Without a health expression and a known answer nothing could be proven of a workload.
+    required=("name", "image", "runs_on", "port", "health", "golden"),
 )
 
 FLEET = {

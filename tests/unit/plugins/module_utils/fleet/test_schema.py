@@ -88,6 +88,8 @@ def test_valid(change):
         ((WORKLOAD + "resources.memory", "96 MB"), "workloads[0].resources.memory", "a Kubernetes quantity"),
         ((WORKLOAD + "health.expression", ""), "workloads[0].health.expression", "not empty"),
         ((WORKLOAD + "health.path", "health"), "workloads[0].health.path", "begins with /"),
+        ((WORKLOAD + "golden", DELETE), "workloads[0]", "the key 'golden' is missing"),
+        ((WORKLOAD + "health", DELETE), "workloads[0]", "the key 'health' is missing"),
         ((WORKLOAD + "golden.expect", DELETE), "workloads[0].golden", "the key 'expect' is missing"),
     ],
 )
