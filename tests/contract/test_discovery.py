@@ -41,7 +41,7 @@ def test_resources(cluster, path, name, expected):
 
 @pytest.mark.parametrize("path, code, kind", [
     ("/readyz", 200, "text/plain"), ("/livez", 200, "text/plain"), ("/openapi/v2", 200, "application/json"),
-    ("/openapi/v3", 200, "application/json"), ("/apis/no.such.group/v1/things", 404, "text/plain"),
+    ("/openapi/v3", 200, "text/plain"), ("/apis/no.such.group/v1/things", 404, "text/plain"),
 ])
 def test_paths(cluster, path, code, kind):
     answer = cluster.call("GET", path)

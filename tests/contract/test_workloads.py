@@ -12,7 +12,7 @@ import pytest
 from api import STRATEGIC, condition, deployment, until
 
 NOT_THERE = "lab.edgeai.example/no-such-model:missing"
-PROBE = {"exec": {"command": ["true"]}, "periodSeconds": 1}
+PROBE = {"httpGet": {"path": "/health", "port": 8080}, "periodSeconds": 1}
 hollow_only = pytest.mark.skipif("EDGEAI_CONTRACT_KUBECONFIG" in os.environ, reason="drives the pretended containers")
 
 

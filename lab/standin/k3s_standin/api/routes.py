@@ -113,7 +113,7 @@ class KubernetesApi:
 
     def _openapi(self, parts):
         if "v3" in parts:
-            return Response(200, {"paths": {}})
+            return Response(200, json.dumps({"paths": {}}))
         return Response(200, {"swagger": "2.0", "info": {"title": "Kubernetes", "version": build_info.version()},
                               "paths": {}, "definitions": {}})
 
