@@ -8,7 +8,9 @@ import json
 import os
 import re
 import subprocess
+import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,10 +23,12 @@ DEADLINE = 420
 
 
 def run(*command, timeout=DEADLINE, **environment):
-    """Run a command from the repository with its tools in the path; never raises for an exit code."""
+    """Run a command from the repository with its tools and settings; never raises for an exit code."""
     return subprocess.run(
         [str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=timeout,
-        env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", **environment},
+        # Molecule has settings of its own in the environment; the tests want what a run from a checkout has.
+        env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+             **environment},
     )
 
 
@@ -33,6 +37,12 @@ def lab(*arguments):
     done = run(ROOT / "lab/lab", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def reboot(*names):
+    """Reboot hosts, all at once, and wait until each answers again."""
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda name: lab("reboot", name), names))
 
 
 def wait_until(condition, seconds, what):
@@ -59,6 +69,12 @@ class Play:
         """Results of the tasks of this name, on one host or all; skipped ones left out."""
         return [result for name, where, result in self.results
                 if name == task and host in (None, where) and not result.get("skipped")]
+
+    def one(self, task, host):
+        """The one result of a task on a host."""
+        found = self.of(task, host)
+        assert len(found) == 1, f"{task}: {len(found)} results on {host}\n{self.text}"
+        return found[0]
 
     def error(self, host):
         """The one error message of a host."""
@@ -87,14 +103,28 @@ class Scenario:
         self.inventory = self.directory / "inventory"
         self.fleet = yaml.safe_load((self.inventory / "fleet.yml").read_text())
         self.state = LAB / f"edgelab-{self.fleet['fleet']}"
+        self.bundle = self.state / "bundle"
         self.nodes = {node["name"]: node for site in self.fleet["sites"] for node in site["nodes"]}
         assert self.nodes, f"{self.inventory} has no node"
+        # One connection per host carries all questions. A new directory, for its path is short, and so that no test
+        # meets a connection to an earlier host of the same address.
+        self.connections = tempfile.TemporaryDirectory(prefix="scenario-")
 
     def host(self, name):
         """A testinfra host over SSH."""
+        options = {
+            "UserKnownHostsFile": LAB / "ssh/known_hosts", "StrictHostKeyChecking": "yes",
+            "ControlPath": f"{self.connections.name}/%h",
+            # Ends the connection to a host that lost its link or its power.
+            "ServerAliveInterval": 1, "ServerAliveCountMax": 3,
+        }
         return testinfra.get_host(
             f"ssh://root@{self.nodes[name]['address']}", ssh_identity_file=str(LAB / "ssh/id_ed25519"),
-            ssh_extra_args=f"-o UserKnownHostsFile={LAB}/ssh/known_hosts -o StrictHostKeyChecking=yes")
+            ssh_extra_args=" ".join(f"-o {option}={value}" for option, value in options.items()))
+
+    def artifacts(self):
+        """The entries of the bundle that this scenario built."""
+        return json.loads((self.bundle / "bundle.json").read_text())["artifacts"]
 
     def command(self, playbook, *arguments):
         """The command line of a playbook: a path, `edgeai.sites.<name>`, or `converge.yml` of the scenario."""

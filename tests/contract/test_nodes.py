@@ -107,6 +107,12 @@ def test_a_silent_node_becomes_unknown_and_its_pods_go_on(contract_hosts, cluste
     name = agent.out("hostname")
     until(lambda: not cluster.get(f"/api/v1/nodes/{name}")["spec"].get("taints"), 30)
     pod = cluster.run_pod("silent", node=name, image=workload_image)
+    impatient = cluster.name("impatient")
+    cluster.create(cluster.core("pods"), {"metadata": {"name": impatient}, "spec": {
+        "nodeName": name, "terminationGracePeriodSeconds": 1, "tolerations": [
+            {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 4}],
+        "containers": [{"name": "c", "image": workload_image}]}})
+    cluster.await_pod(impatient, ready=True)
     address = cluster.await_pod(pod, ready=True)["status"]["podIP"]
     agent.stop()
     stopped = time.monotonic()
@@ -120,10 +126,15 @@ def test_a_silent_node_becomes_unknown_and_its_pods_go_on(contract_hosts, cluste
         seen = cluster.get_pod(pod)
         assert condition(seen, "Ready")["status"] == "False" and seen["status"]["phase"] == "Running"
         assert condition(seen, "ContainersReady")["status"] == "True"
+        until(lambda: cluster.get_pod(impatient)["metadata"].get("deletionTimestamp"), 30)
+        assert cluster.await_event(impatient, "TaintManagerEviction")["message"] == (
+            f"Marking for deletion Pod {cluster.namespace}/{impatient}")
+        assert not cluster.get_pod(pod)["metadata"].get("deletionTimestamp")  # tolerates it for 300 s
         assert agent.out(f"curl -s -o /dev/null -w '%{{http_code}}' http://{address}:8080/health") == "200"
     finally:
         agent.start()
     agent.await_state("active", 90)
     cluster.await_pod(pod, ready=True, seconds=30)
+    until(lambda: cluster.call("GET", cluster.core("pods", impatient)).code == 404, 30)
     until(lambda: not cluster.get(f"/api/v1/nodes/{name}")["spec"].get("taints"), 30)
     cluster.delete_pod(pod)

@@ -74,6 +74,7 @@ class LoadBalancer:
             return
         self._note(True)
         far.settimeout(None)
+        _keep_alive(far)
         with near, far:
             _pump(near, far)
 
@@ -82,6 +83,15 @@ class LoadBalancer:
             change = "FAILED*->RECOVERING from successful dial" if healthy else "ACTIVE*->FAILED from failed dial"
             log.info(f"Server {self._server}@{change}")
         self._healthy = healthy
+
+
+def _keep_alive(connection):
+    """Notices within half a minute that the other end is gone, although nothing is sent."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 30000)
 
 
 def _pump(near, far):

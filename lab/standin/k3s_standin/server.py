@@ -26,6 +26,7 @@ from .kubelet.kubelet import KubeletRefused
 
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 CLOUD_CONTROLLER_SECONDS = 4.8   # after READY: until then a new node is Ready and tainted
+API_BEFORE_READY_SECONDS = 2.5   # the API answers this long before systemd hears READY and the kubelet starts
 KUBELET_REFUSAL_SECONDS = 2.9    # a server lives this long after its kubelet refused
 _AUTHORITIES = ("server-ca", "client-ca", "request-header-ca")
 _CLIENTS = {  # file: (common name, organization)
@@ -82,6 +83,8 @@ class Server:
         self._start_api()
         self._write_credentials()
         self._write_kubeconfig()
+        if not self.api_only and self._stop.wait(API_BEFORE_READY_SECONDS):
+            os._exit(0)
         log.info("Kube API server is now running")
         log.info("k3s is up and running")
         self.ready_at = time.monotonic() + (CLOUD_CONTROLLER_SECONDS if not self.api_only else 0.1)
@@ -255,6 +258,7 @@ class Server:
             replicaset.ReplicaSetController(self.objects, recorder),
             daemonset.DaemonSetController(self.objects, recorder), job.JobController(self.objects, recorder),
             scheduler.Scheduler(self.objects, recorder), garbage.GarbageCollector(self.objects, recorder),
+            garbage.PodGarbageCollector(self.objects, recorder),
             namespaces.NamespaceDefaults(self.objects, recorder, ca_bundle)]
         log.info("Running kube-apiserver --advertise-port=6443 --anonymous-auth=false --authorization-mode=Node,RBAC")
         log.info("Running kube-scheduler --leader-elect=false")

@@ -1,80 +1,47 @@
 """Artifacts on real hosts: placed, repaired, resumed, predicted, and sent by a login user who is not root."""
-
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import subprocess
-from pathlib import Path
 
 import pytest
-import testinfra
-import yaml
+from scenario import Scenario
 
-ROOT = Path(__file__).resolve().parents[3]
-SCENARIO = Path(__file__).resolve().parents[1]
-BUNDLE = ROOT / ".lab/molecule/artifacts-bundle"
+SCENARIO = Scenario(__file__)
 PIECE = 16 * 1024 * 1024
 BINARY = "/usr/local/bin/k3s"
 IMAGES = "/var/lib/rancher/k3s/agent/images"
 STAGING = "/var/lib/edgeai/staging"
 INDEX = "/var/lib/edgeai/artifacts.json"
-CAMERA = "artifacts-camera"
-NODES = {"artifacts-server": [], CAMERA: ["vision-1-amd64.tar"]}
+# Changes with every write below these directories.
+LISTING = ("find /usr/local /var/lib/edgeai /var/lib/rancher /root /etc -printf '%p %s %T@ %C@\\n' 2>/dev/null "
+           "| sort | sha256sum")
+SERVER, CAMERA = "artifacts-server", "artifacts-camera"
+NODES = {SERVER: [], CAMERA: ["vision-1-amd64.tar"]}
 
 
-def play(*arguments):
-    """Run the role once; return ``{host: result of the module}``."""
-    path = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
-    done = subprocess.run(
-        ["ansible-playbook", "-i", SCENARIO / "inventory", SCENARIO / "converge.yml", *arguments],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
-        env={**os.environ, "PATH": path, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
-    )
-    assert "{" in done.stdout, done.stdout + done.stderr
-    # Other callbacks may print behind the JSON document.
-    document, unused = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{"):])
-    results = [
-        task["hosts"] for play in document["plays"] for task in play["tasks"]
-        if task["task"]["name"].endswith("from the bundle in place")
-    ]
-    assert len(results) == 1, done.stdout
-    return results[0]
-
-
-def only_camera(*arguments):
-    """Run the role on the camera node alone."""
-    return play("--limit", CAMERA, *arguments)[CAMERA]
-
-
-def connect(name):
-    """Return a testinfra host over SSH: plain, because a play per question would take seconds each."""
-    fleet = yaml.safe_load((SCENARIO / "inventory/fleet.yml").read_text())
-    address = {node["name"]: node["address"] for site in fleet["sites"] for node in site["nodes"]}[name]
-    keys = ROOT / ".lab/ssh"
-    return testinfra.get_host(
-        f"ssh://root@{address}", ssh_identity_file=str(keys / "id_ed25519"),
-        ssh_extra_args=f"-o UserKnownHostsFile={keys}/known_hosts -o StrictHostKeyChecking=yes",
-    )
+def only_camera(*arguments, **variables):
+    """Run the role on the camera node alone; returns what it said, also where it failed."""
+    done = SCENARIO.play("converge.yml", "--limit", CAMERA, *arguments, variables=variables)
+    return done.one("Put what the node needs from the bundle in place", CAMERA)
 
 
 @pytest.fixture(name="node", params=NODES)
 def _node(request):
     """Each node in turn, as a pair of name and host."""
-    return request.param, connect(request.param)
+    return request.param, SCENARIO.host(request.param)
 
 
 @pytest.fixture(name="camera")
 def _camera():
     """The node that runs a model. Every test leaves it converged."""
-    return connect(CAMERA)
+    return SCENARIO.host(CAMERA)
 
 
 def artifact(file_name):
     """Return the entry of bundle.json for a file."""
-    artifacts = json.loads((BUNDLE / "bundle.json").read_text())["artifacts"]
-    return next(entry for entry in artifacts if entry["file_name"] == file_name)
+    return next(entry for entry in SCENARIO.artifacts() if entry["file_name"] == file_name)
 
 
 def make_bare(host):
@@ -125,8 +92,8 @@ def test_half_sent_piece_is_resumed(camera):
     vision = artifact("vision-1-amd64.tar")
     assert vision["size"] > PIECE, "the image must have more than one piece for this test"
     path = f"{IMAGES}/vision-1-amd64.tar"
-    camera.run_expect([0], 
-        f"mkdir -m 700 {STAGING} && cd {STAGING} && dd if={path} of={vision['sha256']}.0 bs=1M count=16"
+    camera.run_expect(
+        [0], f"mkdir -m 700 {STAGING} && cd {STAGING} && dd if={path} of={vision['sha256']}.0 bs=1M count=16"
         f" && dd if={path} of={vision['sha256']}.1 bs=1M skip=16 count=1 && rm {path}"
     )
     result = only_camera()
@@ -137,11 +104,9 @@ def test_half_sent_piece_is_resumed(camera):
 
 def test_check_mode_on_a_bare_host_writes_nothing(camera):
     make_bare(camera)
-    places = "/usr/local /var/lib/edgeai /var/lib/rancher /root /etc"
-    listing = f"find {places} -printf '%p %s %T@ %C@\\n' 2>/dev/null | sort | sha256sum"
-    before = camera.check_output(listing)
+    before = camera.check_output(LISTING)
     result = only_camera("--check", "--diff")
-    assert camera.check_output(listing) == before
+    assert camera.check_output(LISTING) == before
     assert result["changed"] and result["bytes_sent"] == 0
     predicted = result["bytes_to_send"]
     real = only_camera()
@@ -151,7 +116,7 @@ def test_check_mode_on_a_bare_host_writes_nothing(camera):
 
 def test_former_image_leaves_and_foreign_image_stays(camera):
     camera.run_expect([0], f"echo mine > {IMAGES}/foreign.tar")
-    result = only_camera("-e", '{"artifacts_images": ["vision:2"]}')
+    result = only_camera(artifacts_images=["vision:2"])
     assert result["removed"] == [f"{IMAGES}/vision-1-amd64.tar"]
     assert sorted(camera.check_output(f"ls {IMAGES}").split()) == [
         "foreign.tar", "k3s-airgap-images-amd64.tar.zst", "vision-2-amd64.tar"]
@@ -160,26 +125,27 @@ def test_former_image_leaves_and_foreign_image_stays(camera):
 
 
 @pytest.mark.parametrize("variables, message", [
-    ({"artifacts_arch": "arm64", "artifacts_images": []}, "K3s of one version for arm64"),
+    ({"artifacts_arch": "arm64", "artifacts_images": [], "artifacts_k3s_version": ""}, "K3s of one version for arm64"),
     ({"artifacts_images": ["vision:99"]}, "'vision:99' is not in the bundle for amd64. Found: fusion:1 (amd64), vision:1"),
     ({"artifacts_bundle_dir": "/nowhere"}, "no bundle at /nowhere"),
     ({"artifacts_data_dir": BINARY}, "should be"),
 ])
 def test_bad_input_is_refused_and_nothing_changes(camera, variables, message):
-    result = only_camera("-e", json.dumps(variables))
+    before = camera.check_output(LISTING)
+    result = only_camera(**variables)
     assert result["failed"]
     assert message in result["msg"]
-    assert not only_camera()["changed"]
+    assert camera.check_output(LISTING) == before
 
 
 def test_wrong_architecture_of_the_host_is_refused(camera, tmp_path):
     """The same bundle, declared to be for arm64."""
-    document = json.loads((BUNDLE / "bundle.json").read_text())
+    document = json.loads((SCENARIO.bundle / "bundle.json").read_text())
     for entry in document["artifacts"]:
         entry["arch"] = "arm64"
     (tmp_path / "bundle.json").write_text(json.dumps(document))
-    (tmp_path / "blobs").symlink_to(BUNDLE / "blobs")
-    result = only_camera("-e", json.dumps({"artifacts_arch": "arm64", "artifacts_bundle_dir": str(tmp_path)}))
+    (tmp_path / "blobs").symlink_to(SCENARIO.bundle / "blobs")
+    result = only_camera(artifacts_arch="arm64", artifacts_bundle_dir=str(tmp_path))
     assert "Found: machine x86_64 (amd64). Wanted: arm64" in result["msg"]
 
 
@@ -190,8 +156,7 @@ def test_login_user_without_root_sends_and_root_places(camera):
     camera.run_expect([0], "install -o edge -m 600 /root/.ssh/authorized_keys /home/edge/.ssh/authorized_keys")
     camera.run_expect([0], f"echo root:{word} | chpasswd")
     make_bare(camera)
-    result = only_camera("-e", json.dumps(
-        {"ansible_user": "edge", "ansible_become_method": "ansible.builtin.su", "ansible_become_password": word}))
+    result = only_camera(ansible_user="edge", ansible_become_method="ansible.builtin.su", ansible_become_password=word)
     assert result["changed"] and result["bytes_sent"] > 0, result
     assert camera.file(BINARY).user == "root"
     assert not camera.file(STAGING).exists

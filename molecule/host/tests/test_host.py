@@ -1,18 +1,12 @@
 """What a prepared host has, what a reboot leaves of it, and what check mode leaves alone."""
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from pathlib import Path
-
 import pytest
-import testinfra
+from scenario import Scenario, reboot
 
-ROOT = Path(__file__).resolve().parents[3]
-SSH = ROOT / ".lab/ssh"
-SSH_OPTIONS = f"-o UserKnownHostsFile={SSH}/known_hosts -o StrictHostKeyChecking=yes"
-INVENTORY = ROOT / "molecule/host/inventory"
+SCENARIO = Scenario(__file__)
+OPEN, LONE = "open-server", "lone-server"
+TASK = "prepare_host | Set kernel, time, journal, resolver and default route"
 OURS = (
     "/etc/sysctl.d/90-edgeai.conf", "/etc/systemd/journald.conf.d/90-edgeai.conf", "/etc/edgeai/resolv.conf",
     "/etc/systemd/system/edgeai-dummy-route.service",
@@ -22,48 +16,23 @@ TREE = ("find /etc /usr/local /var/lib/edgeai /var/lib/systemd -xdev -not -path 
         "-printf '%p %y %m %s %T@ %l\\n' 2>/dev/null | sort")
 
 
-def _host(name):
-    address = {"open-server": "10.89.78.31", "lone-server": "10.89.78.32"}[name]
-    return testinfra.get_host(f"ssh://root@{address}", ssh_identity_file=str(SSH / "id_ed25519"), ssh_extra_args=SSH_OPTIONS)
-
-
-@pytest.fixture(scope="module")
-def lone():
+@pytest.fixture(name="lone")
+def _lone():
     """The host without a gateway."""
-    return _host("lone-server")
+    return SCENARIO.host(LONE)
 
 
-@pytest.fixture(scope="module")
-def opened():
+@pytest.fixture(name="opened")
+def _opened():
     """The host that has everything."""
-    return _host("open-server")
+    return SCENARIO.host(OPEN)
 
 
-@pytest.fixture(scope="module", name="play")
-def _play(tmp_path_factory):
-    """Runs the playbook and returns what each host's module said."""
-    settings = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "EDGEAI_REPORT_DIR": str(tmp_path_factory.mktemp("report"))}
-
-    def play(*arguments):
-        done = run("ansible-playbook", "-i", INVENTORY, "edgeai.sites.host", *arguments, **settings)
-        assert done.returncode == 0, done.stdout + done.stderr
-        record, _end = json.JSONDecoder().raw_decode(done.stdout[done.stdout.index("{"):])
-        tasks = [task for play in record["plays"] for task in play["tasks"]]
-        results = {host: result for task in tasks for host, result in task["hosts"].items() if "actions" in result}
-        assert results, "no host was asked"
-        return results
-
-    return play
-
-
-def run(*command, **settings):
-    return subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
-                          env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", **settings})
-
-
-def reboot(name):
-    done = run(ROOT / "lab/lab", "reboot", name)
-    assert done.returncode == 0, done.stdout + done.stderr
+def only_lone(*arguments, **variables):
+    """Run the role on the host without a gateway; returns what it said."""
+    done = SCENARIO.play("converge.yml", "--limit", LONE, *arguments, variables=variables)
+    assert done.code == 0, done.text
+    return done.one(TASK, LONE)
 
 
 def default_routes(host):
@@ -75,9 +44,9 @@ def test_kernel_settings_hold_now(opened):
     assert opened.sysctl("net.bridge.bridge-nf-call-iptables") == 1
 
 
-@pytest.mark.parametrize("name", ["lone-server", "open-server"])
+@pytest.mark.parametrize("name", [LONE, OPEN])
 def test_the_journal_survives_a_reboot(name):
-    host = _host(name)
+    host = SCENARIO.host(name)
     assert host.check_output("journalctl --list-boots | wc -l") != "0"
     assert host.file("/etc/systemd/journald.conf.d/90-edgeai.conf").contains("^Storage=persistent$")
     assert host.service("systemd-journald").is_running
@@ -104,37 +73,38 @@ def test_pods_get_a_nameserver_that_is_not_the_host(lone):
     assert "nameserver 203.0.113.255" in lone.file("/etc/edgeai/resolv.conf").content_string
 
 
-def test_the_route_and_everything_else_survive_a_reboot(lone, play):
-    reboot("lone-server")
-    reboot("open-server")
+def test_the_route_and_everything_else_survive_a_reboot(lone):
+    reboot(LONE, OPEN)
     assert "dev edgeai0 metric 1000" in default_routes(lone)[0]
     assert lone.check_output("systemctl is-system-running --wait || systemctl --failed") == "running"
-    assert {name: result["changed"] for name, result in play().items()} == {"lone-server": False, "open-server": False}
+    again = SCENARIO.play("converge.yml")
+    assert again.code == 0, again.text
+    assert {name: again.one(TASK, name)["changed"] for name in (LONE, OPEN)} == {LONE: False, OPEN: False}
 
 
-def test_a_route_that_somebody_removed_comes_back(lone, play):
+def test_a_route_that_somebody_removed_comes_back(lone):
     lone.check_output("ip route del default")
-    assert [(entry["kind"], entry["reason"]) for entry in play("--limit", "lone-server")["lone-server"]["actions"]] == [
+    assert [(entry["kind"], entry["reason"]) for entry in only_lone()["actions"]] == [
         ("restart", "there is no default route")]
     assert "dev edgeai0 metric 1000" in default_routes(lone)[0]
 
 
-def test_the_route_goes_when_the_site_is_isolated_no_more(lone, play):
-    play("--limit", "lone-server", "-e", "host_isolated=false")
+def test_the_route_goes_when_the_site_is_isolated_no_more(lone):
+    only_lone(host_isolated=False)
     assert default_routes(lone) == []
     assert not lone.file("/etc/systemd/system/edgeai-dummy-route.service").exists
     assert not lone.interface("edgeai0").exists
-    assert play("--limit", "lone-server")["lone-server"]["changed"]
+    assert only_lone()["changed"]
 
 
-def test_check_mode_says_all_and_writes_nothing_on_a_clean_host(lone, play):
+def test_check_mode_says_all_and_writes_nothing_on_a_clean_host(lone):
     lone.check_output("systemctl disable --now edgeai-dummy-route; rm -f %s; sysctl -qw net.ipv4.ip_forward=0" % " ".join(OURS))
     before = lone.check_output(TREE)
-    said = play("--limit", "lone-server", "--check", "--diff")["lone-server"]
+    said = only_lone("--check", "--diff")
     assert lone.check_output(TREE) == before
     assert lone.sysctl("net.ipv4.ip_forward") == 0
     assert default_routes(lone) == []
-    really = play("--limit", "lone-server")["lone-server"]
+    really = only_lone()
     assert said["changed"] and said["actions"] == really["actions"]
     assert {entry["target"] for entry in really["actions"] if entry["kind"] == "write"} == set(OURS)
     assert lone.check_output(TREE) != before, "the tree must show what the role writes, or this test proves nothing"

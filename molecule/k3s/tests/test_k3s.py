@@ -1,113 +1,66 @@
-"""A K3s server and an agent on real hosts: up by evidence, restarted only for a reason, refused with a remedy."""
+"""A K3s server and an agent on real hosts: up by evidence, restarted only for a reason, refused with a remedy.
 
+Each test leaves both nodes as the scenario's converge made them.
+"""
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
-import testinfra
 import yaml
+from scenario import Scenario, reboot
 
-ROOT = Path(__file__).resolve().parents[3]
-SCENARIO = Path(__file__).resolve().parents[1]
-STATE = ROOT / ".lab/molecule/k3s-state"
+SCENARIO = Scenario(__file__)
 SERVER, CAMERA = "k3s-server", "k3s-camera"
 UNITS = {SERVER: "k3s", CAMERA: "k3s-agent"}
-AGENT_DIR = "/var/lib/rancher/k3s/agent"
 CONFIG = "/etc/rancher/k3s/config.yaml"
 CGROUPS = "fail-cgroupv1=false"
+CONFIGURE, START = "Write unit and configuration", "Start K3s and wait until the node is up"
 
 
-class Run:
-    """One run of the playbook: results by task and host, and everything that was printed."""
-
-    def __init__(self, *arguments):
-        path = f"{ROOT}/.venv/bin:{os.environ['PATH']}"
-        done = subprocess.run(
-            ["ansible-playbook", "-i", SCENARIO / "inventory", SCENARIO / "converge.yml", *arguments],
-            cwd=ROOT, capture_output=True, text=True, check=False, timeout=400,
-            env={**os.environ, "PATH": path, "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"},
-        )
-        self.output = done.stdout + done.stderr
-        begin = re.search(r"^\{$", done.stdout, re.MULTILINE)
-        assert begin, self.output
-        # Other callbacks may print behind the JSON document.
-        document, unused = json.JSONDecoder().raw_decode(done.stdout[begin.start():])
-        self.stats = document["stats"]
-        self.results = [
-            (task["task"]["name"].split(" : ")[-1], host, result)
-            for play in document["plays"] for task in play["tasks"] for host, result in task["hosts"].items()
-        ]
-
-    def of(self, name, host):
-        """Results of the task of this name on a host; skipped ones left out."""
-        return [result for task, where, result in self.results
-                if task == name and where == host and not result.get("skipped")]
-
-    def error(self, host):
-        """The one error of a host."""
-        (message,) = [result["msg"] for unused, where, result in self.results
-                      if where == host and result.get("failed") and result.get("msg")]
-        return message
-
-    def restarts(self, host):
-        return self.of("Restart k3s", host)
-
-    @property
-    def changed(self):
-        assert self.stats, self.output
-        return sum(host["changed"] for host in self.stats.values())
-
-    @property
-    def failed(self):
-        return sum(host["failures"] + host["unreachable"] for host in self.stats.values())
+def site(*arguments, **variables):
+    """Run for both nodes."""
+    return SCENARIO.play("converge.yml", *arguments, variables=variables)
 
 
-def camera(*arguments):
+def camera(*arguments, **variables):
     """Run for the agent alone."""
-    return Run("--limit", CAMERA, *arguments)
+    return site("--limit", CAMERA, *arguments, **variables)
 
 
-def variables(**values):
-    return ("-e", json.dumps(values))
-
-
-def connect(name):
-    fleet = yaml.safe_load((SCENARIO / "inventory/fleet.yml").read_text())
-    address = {node["name"]: node["address"] for site in fleet["sites"] for node in site["nodes"]}[name]
-    keys = ROOT / ".lab/ssh"
-    return testinfra.get_host(
-        f"ssh://root@{address}", ssh_identity_file=str(keys / "id_ed25519"),
-        ssh_extra_args=f"-o UserKnownHostsFile={keys}/known_hosts -o StrictHostKeyChecking=yes",
-    )
+def restarts(done):
+    """How often a run restarted the agent."""
+    return len(done.of("Restart k3s", CAMERA))
 
 
 def main_pid(name):
-    pid = int(connect(name).check_output(f"systemctl show {UNITS[name]} --property MainPID --value"))
+    pid = int(SCENARIO.host(name).check_output(f"systemctl show {UNITS[name]} --property MainPID --value"))
     assert pid > 0
     return pid
 
 
 def kubectl(arguments):
-    return connect(SERVER).check_output(f"k3s kubectl {arguments}")
+    return SCENARIO.host(SERVER).check_output(f"k3s kubectl {arguments}")
 
 
 @pytest.fixture(name="agent")
 def _agent():
-    """The agent's host; up before, and made good after each test."""
-    assert not Run().failed
-    yield connect(CAMERA)
-    healed = Run()
-    assert not healed.failed, healed.output
+    """The agent's host."""
+    return SCENARIO.host(CAMERA)
+
+
+@pytest.fixture(name="made_good")
+def _made_good():
+    """For tests that leave something to repair: another run does."""
+    yield
+    healed = site()
+    assert healed.failed == set(), healed.text
 
 
 @pytest.mark.parametrize("name", UNITS)
 def test_node_is_up_with_the_wanted_version(name):
-    host = connect(name)
+    host = SCENARIO.host(name)
     assert host.service(UNITS[name]).is_running
     assert host.service(UNITS[name]).is_enabled
     node = json.loads(kubectl(f"get node {name} -o json"))
@@ -122,19 +75,19 @@ def test_node_is_up_with_the_wanted_version(name):
     (SERVER, "/etc/rancher/k3s/k3s.yaml", 0o600), (SERVER, "/run/edgeai/k3s.started", 0o600),
 ])
 def test_files_with_secrets_are_for_root_alone(name, path, mode):
-    file = connect(name).file(path)
+    file = SCENARIO.host(name).file(path)
     assert (file.user, file.mode) == ("root", mode)
 
 
 def test_agents_do_not_hold_the_servers_token():
-    server_token = connect(SERVER).file("/var/lib/rancher/k3s/server/token").content_string.strip()
-    config = connect(CAMERA).file(CONFIG).content_string
+    server_token = SCENARIO.host(SERVER).file("/var/lib/rancher/k3s/server/token").content_string.strip()
+    config = SCENARIO.host(CAMERA).file(CONFIG).content_string
     assert server_token.split(":")[-1] not in config
     assert re.search(r'^token: "K10[0-9a-f]{64}::node:', config, re.MULTILINE)
 
 
 def test_kubeconfig_on_the_controller_is_usable_and_private():
-    path = STATE / "test-factory/kubeconfig"
+    path = SCENARIO.state / "state/test-factory/kubeconfig"
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
     document = yaml.safe_load(path.read_text())
@@ -150,24 +103,24 @@ def test_labels_of_the_inventory_are_on_the_node():
 
 def test_second_run_changes_and_restarts_nothing():
     before = {name: main_pid(name) for name in UNITS}
-    again = Run()
-    assert (again.changed, again.failed) == (0, 0)
+    again = site()
+    assert (again.changed, again.failed) == ({}, set())
     assert {name: main_pid(name) for name in UNITS} == before
     for name in UNITS:
-        (service,) = again.of("Start K3s and wait until the node is up", name)
+        service = again.one(START, name)
         assert (service["stages"], service["main_pid"]) == (["ready 0.0 s"], before[name])
 
 
 def test_secrets_are_not_printed(agent):
     del agent
-    secrets = {connect(SERVER).file("/var/lib/rancher/k3s/server/token").content_string.strip().split(":")[-1],
-               connect(SERVER).file("/var/lib/rancher/k3s/server/agent-token").content_string.strip().split(":")[-1]}
+    secrets = {SCENARIO.host(SERVER).file("/var/lib/rancher/k3s/server/token").content_string.strip().split(":")[-1],
+               SCENARIO.host(SERVER).file("/var/lib/rancher/k3s/server/agent-token").content_string.strip().split(":")[-1]}
     assert all(len(secret) >= 16 for secret in secrets)
-    verbose = Run("-vvv", "--diff", *variables(k3s_env={"HTTPS_PROXY": "http://planted:s3cret-of-the-proxy@proxy:3128"}))
+    verbose = site("-vvv", "--diff", k3s_env={"HTTPS_PROXY": "http://planted:s3cret-of-the-proxy@proxy:3128"})
     for secret in secrets | {"s3cret-of-the-proxy"}:
-        assert secret not in verbose.output
+        assert secret not in verbose.text
         for name in UNITS:
-            assert connect(name).run(f"journalctl --no-pager | grep -F -- '{secret}'").rc == 1
+            assert SCENARIO.host(name).run(f"journalctl --no-pager | grep -F -- '{secret}'").rc == 1
 
 
 def test_labels_follow_the_inventory_and_foreign_ones_stay(agent):
@@ -184,10 +137,10 @@ def test_labels_follow_the_inventory_and_foreign_ones_stay(agent):
 
 def test_changed_config_restarts_once_for_that_reason(agent):
     before = main_pid(CAMERA)
-    changed = camera(*variables(k3s_config={"kubelet-arg": [CGROUPS, "max-pods=50"]}))
-    (config,) = changed.of("Write unit and configuration", CAMERA)
+    changed = camera(k3s_config={"kubelet-arg": [CGROUPS, "max-pods=50"]})
+    config = changed.one(CONFIGURE, CAMERA)
     assert config["restart_reasons"] == ["config"]
-    assert len(changed.restarts(CAMERA)) == 1
+    assert restarts(changed) == 1
     assert main_pid(CAMERA) != before
     assert "max-pods=50" in agent.file(CONFIG).content_string
 
@@ -195,33 +148,33 @@ def test_changed_config_restarts_once_for_that_reason(agent):
 def test_a_run_cut_off_before_the_restart_is_made_good_by_the_next(agent):
     """The files are written and nobody restarts: what an interrupted run leaves behind."""
     cut_off = camera("--tags", "k3s_configure", "-e", "k3s_wait_seconds=0",
-                     *variables(k3s_config={"kubelet-arg": [CGROUPS, "max-pods=51"]}))
+                     k3s_config={"kubelet-arg": [CGROUPS, "max-pods=51"]})
     assert cut_off.stats
     agent.run_expect([0], "sed -i 's/max-pods=51/max-pods=52/' " + CONFIG)
-    healed = camera(*variables(k3s_config={"kubelet-arg": [CGROUPS, "max-pods=52"]}))
-    (config,) = healed.of("Write unit and configuration", CAMERA)
+    healed = camera(k3s_config={"kubelet-arg": [CGROUPS, "max-pods=52"]})
+    config = healed.one(CONFIGURE, CAMERA)
     assert (config["written"], config["restart_reasons"]) == ([], ["config"])
-    assert len(healed.restarts(CAMERA)) == 1
+    assert restarts(healed) == 1
 
 
 def test_a_new_binary_restarts_once_and_a_copy_of_the_old_does_not(agent):
     swap = "cp -p /usr/local/bin/k3s /usr/local/bin/.new && {} && mv /usr/local/bin/.new /usr/local/bin/k3s"
     agent.run_expect([0], swap.format("true"))
-    assert camera().restarts(CAMERA) == []
+    assert restarts(camera()) == 0
     agent.run_expect([0], swap.format("echo >> /usr/local/bin/.new"))
     swapped = camera()
-    (config,) = swapped.of("Write unit and configuration", CAMERA)
+    config = swapped.one(CONFIGURE, CAMERA)
     assert config["restart_reasons"] == ["binary"]
-    assert len(swapped.restarts(CAMERA)) == 1
-    assert camera().changed == 0
+    assert restarts(swapped) == 1
+    assert camera().changed == {}
 
 
 def test_check_mode_predicts_and_writes_nothing(agent):
     before = agent.check_output(f"sha256sum {CONFIG}"), main_pid(CAMERA)
-    predicted = camera("--check", "--diff", *variables(k3s_config={"kubelet-arg": [CGROUPS, "max-pods=53"]}))
-    (config,) = predicted.of("Write unit and configuration", CAMERA)
+    predicted = camera("--check", "--diff", k3s_config={"kubelet-arg": [CGROUPS, "max-pods=53"]})
+    config = predicted.one(CONFIGURE, CAMERA)
     assert config["changed"] and config["restart_reasons"] == ["config"]
-    assert "max-pods=53" in predicted.output
+    assert "max-pods=53" in predicted.text
     assert (agent.check_output(f"sha256sum {CONFIG}"), main_pid(CAMERA)) == before
 
 
@@ -238,13 +191,13 @@ def test_check_mode_predicts_and_writes_nothing(agent):
     ({"edge_runtime": "k3s_server", "edge_site_server": CAMERA}, "agent of another server"),
 ])
 def test_bad_input_is_refused_before_anything_is_written(wrong, expected):
-    host = connect(CAMERA)
+    host = SCENARIO.host(CAMERA)
     good = re.search(r'^token: "(.*)"$', host.file(CONFIG).content_string, re.MULTILINE).group(1)
     tokens = {"given": good, "wrong secret": good.rsplit(":", 1)[0] + ":0123456789abcdef0123456789abcdef"}
     wrong = {name: tokens.get(value, value) if isinstance(value, str) else value for name, value in wrong.items()}
     before = host.check_output("find /etc/rancher /etc/systemd/system -type f -exec sha256sum {} + | sort"), main_pid(CAMERA)
-    refused = camera(*variables(**wrong))
-    assert refused.failed == 1
+    refused = camera(**wrong)
+    assert refused.failed == {CAMERA}
     assert expected in refused.error(CAMERA)
     after = host.check_output("find /etc/rancher /etc/systemd/system -type f -exec sha256sum {} + | sort"), main_pid(CAMERA)
     assert after == before
@@ -252,7 +205,7 @@ def test_bad_input_is_refused_before_anything_is_written(wrong, expected):
 
 def test_a_servers_token_cannot_be_changed():
     before = main_pid(SERVER)
-    refused = Run("--limit", SERVER, *variables(k3s_token="another-token-of-good-length"))
+    refused = site("--limit", SERVER, k3s_token="another-token-of-good-length")
     assert "differs from the token this cluster was created with" in refused.error(SERVER)
     assert main_pid(SERVER) == before
 
@@ -265,7 +218,7 @@ def test_a_taken_port_ends_the_wait_early_with_cause_and_remedy(agent):
     try:
         agent.run_expect([0], "timeout 10 sh -c 'until ss -ltn | grep -q 127.0.0.1:6444; do sleep 0.1; done'")
         failed = camera()
-        (service,) = failed.of("Start K3s and wait until the node is up", CAMERA)
+        service = failed.one(START, CAMERA)
         assert service["cause"] == "port_taken"
         assert service["waited_seconds"] < 60
         assert "address already in use" in service["msg"] and "ss -lntp" in service["msg"]
@@ -276,20 +229,20 @@ def test_a_taken_port_ends_the_wait_early_with_cause_and_remedy(agent):
 def test_a_wiped_host_is_told_apart_and_joins_after_its_node_was_deleted(agent):
     agent.run_expect([0], "systemctl stop k3s-agent && rm -r /etc/rancher/node")
     failed = camera()
-    (service,) = failed.of("Start K3s and wait until the node is up", CAMERA)
+    service = failed.one(START, CAMERA)
     assert service["cause"] == "node_password"
     assert "kubectl delete node" in service["remedy"]
     kubectl(f"delete node {CAMERA}")
-    assert not Run().failed
+    assert not site().failed
 
 
 def test_without_its_server_each_agent_gets_a_message(agent):
     del agent
     before = main_pid(CAMERA)
-    host = connect(SERVER)
+    host = SCENARIO.host(SERVER)
     host.run_expect([0], "mv /usr/local/bin/k3s /usr/local/bin/k3s.away")
     try:
-        failed = Run()
+        failed = site()
         assert "run the artifacts step first" in failed.error(SERVER)
         assert f"its server {SERVER} did not come up" in failed.error(CAMERA)
     finally:
@@ -301,8 +254,8 @@ def test_a_reboot_is_no_reason_for_anything(agent):
     del agent
     for name in UNITS:
         subprocess.run([ROOT / "lab/lab", "reboot", name], check=True, cwd=ROOT, timeout=120)
-    first = Run()
-    assert (first.changed, first.failed) == (0, 0)
+    first = site()
+    assert (first.changed, first.failed) == ({}, set())
     pids = {name: main_pid(name) for name in UNITS}
-    assert Run().changed == 0
+    assert site().changed == {}
     assert {name: main_pid(name) for name in UNITS} == pids

@@ -1,68 +1,38 @@
 """One report for all hosts: what is wrong is named with its remedy, and a bad site stops itself alone."""
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-from pathlib import Path
-
 import pytest
-import testinfra
+from scenario import Scenario, lab
 
-ROOT = Path(__file__).resolve().parents[3]
-SSH = ROOT / ".lab/ssh"
-SSH_OPTIONS = f"-o UserKnownHostsFile={SSH}/known_hosts -o StrictHostKeyChecking=yes"
-INVENTORY = ROOT / "molecule/preflight/inventory"
+SCENARIO = Scenario(__file__)
+SERVER, BAD = "plant-a-server", "plant-b-server"
 TREE = "find /etc /usr/local /var/lib /root -xdev -printf '%p %y %m %s %T@ %l\\n' 2>/dev/null | grep -v '/journal/' | sort"
 
 
-@pytest.fixture(scope="module")
-def server():
-    return testinfra.get_host("ssh://root@10.89.78.21", ssh_identity_file=str(SSH / "id_ed25519"), ssh_extra_args=SSH_OPTIONS)
+def preflight(*arguments, **variables):
+    """Exit code and all that was printed, with one space between words."""
+    done = SCENARIO.play("edgeai.sites.preflight", *arguments, variables=variables,
+                         ANSIBLE_STDOUT_CALLBACK="edgeai.sites.progress", ANSIBLE_TIMEOUT="5", ANSIBLE_SSH_RETRIES="0")
+    return done.code, " ".join(done.text.split())
 
 
-def run(*command):
-    return subprocess.run(
-        [str(part) for part in command], cwd=ROOT, capture_output=True, text=True, check=False, timeout=300,
-        env={**os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_STDOUT_CALLBACK": "edgeai.sites.progress",
-             "EDGEAI_REPORT_DIR": "/nonexistent", "ANSIBLE_TIMEOUT": "5", "ANSIBLE_SSH_RETRIES": "0"})
-
-
-def lab(*arguments):
-    done = run(ROOT / "lab/lab", *arguments)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def preflight(*arguments):
-    done = run("ansible-playbook", "-i", INVENTORY, "edgeai.sites.preflight", *arguments)
-    return done.returncode, " ".join((done.stdout + done.stderr).split())
-
-
-def test_fit_sites_go_on():
-    code, text = preflight()
+@pytest.mark.parametrize("mode", [(), ("--check",)], ids=["run", "check mode"])
+def test_fit_sites_go_on_and_looking_changes_nothing(mode):
+    server = SCENARIO.host(SERVER)
+    before = server.check_output(TREE)
+    code, text = preflight(*mode)
     assert code == 0, text
     assert "3 hosts at 2 sites looked at: fit" in text
     assert "READY plant-a (2 hosts" in text and "READY plant-b (1 host," in text
     assert "unclear" not in text, "every check decides, also the one that needs the controller's clock"
-
-
-def test_check_mode_looks_all_the_same():
-    code, text = preflight("--check")
-    assert code == 0, text
-    assert "3 hosts at 2 sites looked at: fit" in text
-
-
-def test_looking_changes_nothing(server):
-    before = server.check_output(TREE)
-    assert preflight()[0] == 0
     assert server.check_output(TREE) == before
 
 
 @pytest.fixture
 def taken():
-    lab("fault", "plant-b-server", "port-taken", "6443")
+    lab("fault", BAD, "port-taken", "6443")
     yield
-    lab("fault", "plant-b-server", "clear")
+    lab("fault", BAD, "clear")
 
 
 def test_a_taken_port_names_its_process_and_stops_its_site_alone(taken):
@@ -89,9 +59,9 @@ def test_a_limit_leaves_other_sites_out(taken):
 
 @pytest.fixture
 def dark():
-    lab("fault", "plant-b-server", "power-off")
+    lab("fault", BAD, "power-off")
     yield
-    lab("fault", "plant-b-server", "power-on")
+    lab("fault", BAD, "power-on")
 
 
 def test_a_host_without_power_is_in_the_report_and_stops_its_site_alone(dark):
@@ -106,10 +76,10 @@ def test_a_host_without_power_is_in_the_report_and_stops_its_site_alone(dark):
     ({"edge_arch": "arm64"}, ("architecture", "x86_64 (amd64)", "arch: amd64")),
     ({"k3s_config": {}}, ("cgroups", "cgroup v1", "fail-cgroupv1=false")),
 ])
-def test_a_wrong_inventory_is_refused(server, setting, words):
-    if "k3s_config" in setting and server.file("/sys/fs/cgroup/cgroup.controllers").exists:
+def test_a_wrong_inventory_is_refused(setting, words):
+    if "k3s_config" in setting and SCENARIO.host(BAD).file("/sys/fs/cgroup/cgroup.controllers").exists:
         pytest.skip("this machine has cgroup v2")
-    code, text = preflight("--limit", "site_plant_b", "-e", json.dumps(setting))
+    code, text = preflight("--limit", "site_plant_b", **setting)
     assert code != 0
     assert "no site goes on" in text
     assert all(word in text for word in words), text

@@ -175,6 +175,11 @@ def _secret(obj):
     _set(obj, type="Opaque")
 
 
+def _node(obj):
+    obj.setdefault("spec", {})
+    obj.setdefault("status", {})
+
+
 def _service(obj):
     spec = obj.setdefault("spec", {})
     _set(spec, type="ClusterIP", sessionAffinity="None", internalTrafficPolicy="Cluster")
@@ -198,4 +203,4 @@ def _custom_resource_definition(obj):
 
 _FILLERS = {"Pod": _pod, "Deployment": _deployment, "ReplicaSet": _replica_set, "DaemonSet": _daemon_set,
             "StatefulSet": _stateful_set, "Job": _job, "Namespace": _namespace, "Secret": _secret,
-            "Service": _service, "CustomResourceDefinition": _custom_resource_definition}
+            "Service": _service, "Node": _node, "CustomResourceDefinition": _custom_resource_definition}

@@ -30,8 +30,8 @@ def events(objects, resource, namespace, query, client_gone):
 
 
 def _seconds(query):
-    asked = query.get("timeoutSeconds")
-    return float(asked) if asked else random.uniform(1800, 3600)
+    asked = float(query.get("timeoutSeconds") or 0)
+    return asked if asked else random.uniform(1800, 3600)
 
 
 def _stream(store, resource, namespace, selects, cursor, initial, bookmarks, seconds, client_gone):

@@ -1,9 +1,13 @@
-"""Removes what belongs to deleted owners and namespaces, and old events."""
+"""Removes what belongs to deleted owners, namespaces and nodes, and old events."""
 
 from __future__ import annotations
 
+import time
+
 from ..api.objects import SYSTEM_NAMESPACES, seconds_since
 from .events import TTL_SECONDS
+
+ORPHANED_POD_SECONDS = 40.0
 
 
 class GarbageCollector:
@@ -52,3 +56,25 @@ class GarbageCollector:
                 objects.delete(inner, obj)
         if not inside and name not in SYSTEM_NAMESPACES:
             objects.store.write(resource, namespace, None)
+
+
+class PodGarbageCollector:
+    """Removes pods whose node is gone from the cluster, after a while of grace."""
+
+    watches = {"pods", "nodes"}
+
+    def __init__(self, objects, recorder):
+        self._objects = objects
+        self._missing_since = {}
+        self.wake_in = None
+
+    def sync(self):
+        nodes = {n["metadata"]["name"] for n in self._objects.all("nodes")}
+        orphans = {p["metadata"]["uid"]: p for p in self._objects.all("pods")
+                   if p["spec"].get("nodeName") and p["spec"]["nodeName"] not in nodes}
+        self._missing_since = {u: s for u, s in self._missing_since.items() if u in orphans}
+        for uid, pod in orphans.items():
+            since = self._missing_since.setdefault(uid, time.monotonic())
+            if time.monotonic() - since >= ORPHANED_POD_SECONDS:
+                self._objects.delete(self._objects.registry["pods"], pod, {"gracePeriodSeconds": 0})
+        self.wake_in = 5.0 if orphans else None

@@ -22,6 +22,9 @@ from .volumes import PODS
 _CGROUP_REFUSAL = ("failed to validate kubelet configuration, error: kubelet is configured to not run on a host using "
                    "cgroup v1. cgroup v1 support is unsupported and will be removed in a future release, path: "
                    "&TypeMeta{Kind:,APIVersion:,}")
+# A kubelet that comes back shows its first sign of life this long after it found its Node; until then the API shows
+# the old status, which may say Ready.
+STALE_SECONDS = 1.0
 _NVIDIA_RUNTIMES = ("/usr/bin/nvidia-container-runtime", "/usr/local/nvidia/toolkit/nvidia-container-runtime")
 
 
@@ -44,6 +47,7 @@ class Kubelet:
         self._event_names = {}
         self._stopped = threading.Event()
         self._registered = threading.Event()
+        self._silence = 0.0
         self._ready = False
         self._status_due = threading.Event()
 
@@ -159,6 +163,7 @@ class Kubelet:
         path = f"/api/v1/nodes/{self.name}"
         if not self._registered.is_set():
             self._register(path)
+        self._stopped.wait(self._silence + 0.05)
         reported = 0.0
         while not self._stopped.is_set():
             if not self._silent():
@@ -183,8 +188,8 @@ class Kubelet:
             self._node = self.client.request("PATCH", path, {"metadata": {
                 "labels": meta["labels"], "annotations": meta["annotations"]}}, "application/merge-patch+json")
         log.kubernetes("I", "kubelet_node_status.go:78", f'"Successfully registered node" node="{self.name}"')
-        self._renew_lease()
         self._ready = self._configure_network()
+        self._silence = STALE_SECONDS if present is not None else 0.0
         self._registered.set()
 
     def _report(self, path, reported):
@@ -228,6 +233,7 @@ class Kubelet:
 
     def _run_lease(self):
         self._registered.wait()
+        self._stopped.wait(self._silence)
         while not self._stopped.is_set():
             if not self._silent():
                 self._renew_lease()
