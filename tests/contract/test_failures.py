@@ -51,7 +51,7 @@ AGENT_CASES = [
          r'CA certs: Get \\"https://127.0.0.1:6444/cacerts\\": (EOF|read tcp [\d.:]+->127.0.0.1:6444: read: connection '
          r'reset by peer)"', {"server": "https://{server}:6499"}),
     Case("broken registries.yaml", 'level=info msg="Waiting to retrieve agent configuration; server is not ready: yaml: '
-         'line 2: did not find expected', files={"/etc/rancher/k3s/registries.yaml": "mirrors:\n  docker.io:\n    endpoint: [unclosed\n"}),
+         'line 2: did not find expected', files={"/etc/rancher/k3s/registries.yaml": "mirrors:\n  docker.io: [unclosed\n"}),
     Case("reserved label", r"^Error: failed to validate kubelet flags: unknown 'kubernetes.io' or 'k8s.io' labels specified "
          r"with --node-labels: \[kubernetes.io/role\]", {"node-label": ["kubernetes.io/role=edge"]}, loops=True,
          exit_code="0", result="protocol"),
@@ -215,8 +215,8 @@ def test_pod_without_pause_image_waits_for_it(agent, good_agent_settings, cluste
 
 def test_damaged_archives_do_not_stop_an_agent(agent, good_agent_settings):
     images = "/var/lib/rancher/k3s/agent/images"
-    whole = agent.out(f"ls {images}/*.tar | head -1")
-    agent.run(f"head -c 300000 /dev/urandom > {images}/corrupt.tar; head -c 5000000 {whole} > {images}/half.tar; "
+    whole = agent.out(f"ls -S {images}/*.tar | head -1")
+    agent.run(f"head -c 300000 /dev/urandom > {images}/corrupt.tar; head -c 5000001 {whole} > {images}/half.tar; "
               f"echo hello > {images}/text.tar; : > {images}/zero.tar; echo note > {images}/README.md")
     agent.configure(good_agent_settings)
     mark = agent.start()
@@ -251,7 +251,7 @@ SERVER_CASES = [
     Case("broken yaml", 'level=fatal msg="yaml: line 2: mapping values are not allowed in this context"',
          text="token: x\n  bad yaml: [\n", loops=True),
     Case("broken registries.yaml", 'level=info msg="Waiting to retrieve agent configuration; server is not ready: yaml: '
-         'line 2: did not find expected', files={"/etc/rancher/k3s/registries.yaml": "mirrors:\n  docker.io:\n    endpoint: [unclosed\n"}),
+         'line 2: did not find expected', files={"/etc/rancher/k3s/registries.yaml": "mirrors:\n  docker.io: [unclosed\n"}),
 ]
 
 

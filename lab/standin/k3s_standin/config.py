@@ -39,9 +39,8 @@ def yaml_problem(problem: yaml.YAMLError) -> str:
 
 
 def _go_line(problem):
-    """The line that Go's parser names: of the context rather than of the problem, and counted from 0 unless the
-    scanner complains."""
-    marks = [getattr(problem, name, None) for name in ("context_mark", "problem_mark")]
+    """The line that Go's parser names: counted from 0, unless the scanner complains."""
+    marks = [getattr(problem, name, None) for name in ("problem_mark", "context_mark")]
     line = next((m.line for m in marks if m and m.line), 0)
     return line + 1 if line and isinstance(problem, yaml.scanner.ScannerError) else line
 

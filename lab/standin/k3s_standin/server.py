@@ -25,7 +25,7 @@ from .kubelet import hollow
 from .kubelet.kubelet import KubeletRefused
 
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
-CLOUD_CONTROLLER_SECONDS = 4.8   # after READY: until then a new node is Ready and tainted
+CLOUD_CONTROLLER_SECONDS = 4.8   # after READY of a new cluster: until then its first node is Ready and tainted
 API_BEFORE_READY_SECONDS = 2.5   # the API answers this long before systemd hears READY and the kubelet starts
 KUBELET_REFUSAL_SECONDS = 2.9    # a server lives this long after its kubelet refused
 _AUTHORITIES = ("server-ca", "client-ca", "request-header-ca")
@@ -65,6 +65,7 @@ class Server:
         log.info(f"Starting k3s {build_info.version()} ({build_info.COMMIT})")
         self._make_directories()
         self._open_datastore()
+        new_cluster = not bootstrap.exists(self.store)
         random_secret = self._choose_secret()
         self._prepare_certificates(random_secret)
         self._listen()
@@ -87,7 +88,7 @@ class Server:
             os._exit(0)
         log.info("Kube API server is now running")
         log.info("k3s is up and running")
-        self.ready_at = time.monotonic() + (CLOUD_CONTROLLER_SECONDS if not self.api_only else 0.1)
+        self.ready_at = time.monotonic() + (CLOUD_CONTROLLER_SECONDS if new_cluster and not self.api_only else 0.1)
         host.notify_systemd("READY=1")
         for number in range(int(self.settings.text("lab-hollow-nodes", "0"))):
             self._start_hollow_node(f"hollow-{number + 1}")

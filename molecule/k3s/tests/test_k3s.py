@@ -1,6 +1,6 @@
 """A K3s server and an agent on real hosts: up by evidence, restarted only for a reason, refused with a remedy.
 
-Each test leaves both nodes as the scenario's converge made them.
+Tests leave both nodes as the scenario's converge made them; those of a class share what it takes to get back there.
 """
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ SCENARIO = Scenario(__file__)
 SERVER, CAMERA = "k3s-server", "k3s-camera"
 UNITS = {SERVER: "k3s", CAMERA: "k3s-agent"}
 CONFIG = "/etc/rancher/k3s/config.yaml"
+FILES = "find /etc/rancher /etc/systemd/system -type f -exec sha256sum {} + | sort"
 CGROUPS = "fail-cgroupv1=false"
 CONFIGURE, START = "Write unit and configuration", "Start K3s and wait until the node is up"
 
@@ -50,9 +51,9 @@ def _agent():
     return SCENARIO.host(CAMERA)
 
 
-@pytest.fixture(name="made_good")
+@pytest.fixture(name="made_good", scope="class")
 def _made_good():
-    """For tests that leave something to repair: another run does."""
+    """For tests that leave something to repair: another run does, after the last test of the class."""
     yield
     healed = site()
     assert healed.failed == set(), healed.text
@@ -111,50 +112,50 @@ def test_second_run_changes_and_restarts_nothing():
         assert (service["stages"], service["main_pid"]) == (["ready 0.0 s"], before[name])
 
 
-def test_secrets_are_not_printed(agent):
-    del agent
-    secrets = {SCENARIO.host(SERVER).file("/var/lib/rancher/k3s/server/token").content_string.strip().split(":")[-1],
-               SCENARIO.host(SERVER).file("/var/lib/rancher/k3s/server/agent-token").content_string.strip().split(":")[-1]}
-    assert all(len(secret) >= 16 for secret in secrets)
-    verbose = site("-vvv", "--diff", k3s_env={"HTTPS_PROXY": "http://planted:s3cret-of-the-proxy@proxy:3128"})
-    for secret in secrets | {"s3cret-of-the-proxy"}:
-        assert secret not in verbose.text
-        for name in UNITS:
-            assert SCENARIO.host(name).run(f"journalctl --no-pager | grep -F -- '{secret}'").rc == 1
+@pytest.mark.usefixtures("made_good")
+class TestChanges:
+    """Each begins with what the one before has left: only what its own variables say must matter."""
 
+    def test_labels_follow_the_inventory_and_foreign_ones_stay(self):
+        kubectl(f"label node {CAMERA} foreign.example/x=y")
+        before = main_pid(CAMERA)
+        assert camera(k3s_labels={"plant.example/hall": "2"}).failed == set()
+        labels = json.loads(kubectl(f"get node {CAMERA} -o json"))["metadata"]["labels"]
+        assert (labels["plant.example/hall"], labels["foreign.example/x"]) == ("2", "y")
+        assert "edgeai.sites/line.line-a" not in labels
+        assert main_pid(CAMERA) == before
+        kubectl(f"label node {CAMERA} foreign.example/x-")
 
-def test_labels_follow_the_inventory_and_foreign_ones_stay(agent):
-    del agent
-    kubectl(f"label node {CAMERA} foreign.example/x=y")
-    before = main_pid(CAMERA)
-    assert not camera(*variables(k3s_labels={"plant.example/hall": "2"})).failed
-    labels = json.loads(kubectl(f"get node {CAMERA} -o json"))["metadata"]["labels"]
-    assert (labels["plant.example/hall"], labels["foreign.example/x"]) == ("2", "y")
-    assert "edgeai.sites/line.line-a" not in labels
-    assert main_pid(CAMERA) == before
-    kubectl(f"label node {CAMERA} foreign.example/x-")
+    def test_changed_config_restarts_once_for_that_reason(self, agent):
+        before = main_pid(CAMERA)
+        changed = camera(k3s_config={"kubelet-arg": [CGROUPS, "max-pods=50"]})
+        config = changed.one(CONFIGURE, CAMERA)
+        assert config["restart_reasons"] == ["config"]
+        assert restarts(changed) == 1
+        assert main_pid(CAMERA) != before
+        assert "max-pods=50" in agent.file(CONFIG).content_string
 
+    def test_a_run_cut_off_before_the_restart_is_made_good_by_the_next(self, agent):
+        """The files are written and nobody restarts: what an interrupted run leaves behind."""
+        cut_off = camera("--tags", "k3s_configure", k3s_wait_seconds=0,
+                         k3s_config={"kubelet-arg": [CGROUPS, "max-pods=51"]})
+        assert cut_off.stats
+        agent.run_expect([0], "sed -i 's/max-pods=51/max-pods=52/' " + CONFIG)
+        healed = camera(k3s_config={"kubelet-arg": [CGROUPS, "max-pods=52"]})
+        config = healed.one(CONFIGURE, CAMERA)
+        assert (config["written"], config["restart_reasons"]) == ([], ["config"])
+        assert restarts(healed) == 1
 
-def test_changed_config_restarts_once_for_that_reason(agent):
-    before = main_pid(CAMERA)
-    changed = camera(k3s_config={"kubelet-arg": [CGROUPS, "max-pods=50"]})
-    config = changed.one(CONFIGURE, CAMERA)
-    assert config["restart_reasons"] == ["config"]
-    assert restarts(changed) == 1
-    assert main_pid(CAMERA) != before
-    assert "max-pods=50" in agent.file(CONFIG).content_string
-
-
-def test_a_run_cut_off_before_the_restart_is_made_good_by_the_next(agent):
-    """The files are written and nobody restarts: what an interrupted run leaves behind."""
-    cut_off = camera("--tags", "k3s_configure", "-e", "k3s_wait_seconds=0",
-                     k3s_config={"kubelet-arg": [CGROUPS, "max-pods=51"]})
-    assert cut_off.stats
-    agent.run_expect([0], "sed -i 's/max-pods=51/max-pods=52/' " + CONFIG)
-    healed = camera(k3s_config={"kubelet-arg": [CGROUPS, "max-pods=52"]})
-    config = healed.one(CONFIGURE, CAMERA)
-    assert (config["written"], config["restart_reasons"]) == ([], ["config"])
-    assert restarts(healed) == 1
+    def test_secrets_are_not_printed(self):
+        secrets = {SCENARIO.host(SERVER).file("/var/lib/rancher/k3s/server/token").content_string.strip().split(":")[-1],
+                   SCENARIO.host(SERVER).file("/var/lib/rancher/k3s/server/agent-token").content_string.strip().split(":")[-1]}
+        assert all(len(secret) >= 16 for secret in secrets)
+        verbose = site("-vvv", "--diff", k3s_env={"HTTPS_PROXY": "http://planted:s3cret-of-the-proxy@proxy:3128"})
+        assert verbose.failed == set() and set(verbose.changed) == set(UNITS), verbose.text
+        for secret in secrets | {"s3cret-of-the-proxy"}:
+            assert secret not in verbose.text
+            for name in UNITS:
+                assert SCENARIO.host(name).run(f"journalctl --no-pager | grep -F -- '{secret}'").rc == 1
 
 
 def test_a_new_binary_restarts_once_and_a_copy_of_the_old_does_not(agent):
@@ -190,16 +191,15 @@ def test_check_mode_predicts_and_writes_nothing(agent):
     ({"k3s_token": "wrong secret"}, "refuses the join token"),
     ({"edge_runtime": "k3s_server", "edge_site_server": CAMERA}, "agent of another server"),
 ])
-def test_bad_input_is_refused_before_anything_is_written(wrong, expected):
-    host = SCENARIO.host(CAMERA)
-    good = re.search(r'^token: "(.*)"$', host.file(CONFIG).content_string, re.MULTILINE).group(1)
+def test_bad_input_is_refused_before_anything_is_written(agent, wrong, expected):
+    good = re.search(r'^token: "(.*)"$', agent.file(CONFIG).content_string, re.MULTILINE).group(1)
     tokens = {"given": good, "wrong secret": good.rsplit(":", 1)[0] + ":0123456789abcdef0123456789abcdef"}
     wrong = {name: tokens.get(value, value) if isinstance(value, str) else value for name, value in wrong.items()}
-    before = host.check_output("find /etc/rancher /etc/systemd/system -type f -exec sha256sum {} + | sort"), main_pid(CAMERA)
+    before = agent.check_output(FILES), main_pid(CAMERA)
     refused = camera(**wrong)
     assert refused.failed == {CAMERA}
     assert expected in refused.error(CAMERA)
-    after = host.check_output("find /etc/rancher /etc/systemd/system -type f -exec sha256sum {} + | sort"), main_pid(CAMERA)
+    after = agent.check_output(FILES), main_pid(CAMERA)
     assert after == before
 
 
@@ -210,6 +210,7 @@ def test_a_servers_token_cannot_be_changed():
     assert main_pid(SERVER) == before
 
 
+@pytest.mark.usefixtures("made_good")
 def test_a_taken_port_ends_the_wait_early_with_cause_and_remedy(agent):
     agent.run_expect([0], "systemctl stop k3s-agent")
     listener = ("import socket, time; s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(('127.0.0.1', 6444)); "
@@ -233,11 +234,10 @@ def test_a_wiped_host_is_told_apart_and_joins_after_its_node_was_deleted(agent):
     assert service["cause"] == "node_password"
     assert "kubectl delete node" in service["remedy"]
     kubectl(f"delete node {CAMERA}")
-    assert not site().failed
+    assert site().failed == set()
 
 
-def test_without_its_server_each_agent_gets_a_message(agent):
-    del agent
+def test_without_its_server_each_agent_gets_a_message():
     before = main_pid(CAMERA)
     host = SCENARIO.host(SERVER)
     host.run_expect([0], "mv /usr/local/bin/k3s /usr/local/bin/k3s.away")
@@ -250,12 +250,9 @@ def test_without_its_server_each_agent_gets_a_message(agent):
     assert main_pid(CAMERA) == before
 
 
-def test_a_reboot_is_no_reason_for_anything(agent):
-    del agent
-    for name in UNITS:
-        subprocess.run([ROOT / "lab/lab", "reboot", name], check=True, cwd=ROOT, timeout=120)
-    first = site()
-    assert (first.changed, first.failed) == ({}, set())
+def test_a_reboot_is_no_reason_for_anything():
+    reboot(*UNITS)
     pids = {name: main_pid(name) for name in UNITS}
-    assert site().changed == {}
+    done = site()
+    assert (done.changed, done.failed) == ({}, set())
     assert {name: main_pid(name) for name in UNITS} == pids

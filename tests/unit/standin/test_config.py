@@ -78,7 +78,8 @@ def test_node_args_hide_the_token(write):
 
 @pytest.mark.parametrize("text, expected", [
     ("token: x\n  bad yaml: [\n", "yaml: line 2: mapping values are not allowed in this context"),
-    ("mirrors:\n  docker.io:\n    endpoint: [unclosed\n", "yaml: line 2: did not find expected ',' or ']'"),
+    ("mirrors:\n  docker.io:\n    endpoint: [unclosed\n", "yaml: line 3: did not find expected ',' or ']'"),
+    ("mirrors:\n  docker.io: [unclosed\n", "yaml: line 2: did not find expected ',' or ']'"),
 ])
 def test_yaml_problems_in_the_words_of_go(text, expected):
     with pytest.raises(yaml.YAMLError) as caught:
