@@ -106,6 +106,8 @@ class Scenario:
         self.bundle = self.state / "bundle"
         self.nodes = {node["name"]: node for site in self.fleet["sites"] for node in site["nodes"]}
         assert self.nodes, f"{self.inventory} has no node"
+        # All scenarios have the same addresses: without this, tests could meet the hosts of another one.
+        assert (self.state / "mirror").exists(), f"no hosts: tools/scenario {self.directory.name} create"
         # One connection per host carries all questions. A new directory, for its path is short, and so that no test
         # meets a connection to an earlier host of the same address.
         self.connections = tempfile.TemporaryDirectory(prefix="scenario-")

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s import kubeconfig
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s.adapters import files
 
@@ -45,5 +46,5 @@ class ActionModule(ActionBase):
             return False
         if not self._task.check_mode:
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            files.replace(path, wanted, 0o600)
+            replace(path, wanted, 0o600)
         return True

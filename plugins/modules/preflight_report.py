@@ -42,7 +42,8 @@ seealso:
 EXAMPLES = r"""
 - name: Write one report for all hosts
   edgeai.sites.preflight_report:
-    probes: "{{ dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars, '__preflight_probe'))) }}"
+    probes: >-
+      {{ dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars, '__preflight_probe'))) }}
     sites: "{{ dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars, 'edge_site'))) }}"
   delegate_to: localhost
   run_once: true

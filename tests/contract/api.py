@@ -92,7 +92,7 @@ class Cluster:
         path.write_bytes(base64.b64decode(data))
         return str(path)
 
-    # -- requests ----------------------------------------------------------------------------------------------------
+    # -- requests ----------------------------------------------------------------------------------
     def call(self, method, path, body=None, content_type="application/json", **query):
         data = body if body is None or isinstance(body, (str, bytes)) else json.dumps(body)
         headers = {"Accept": "application/json"}
@@ -125,7 +125,7 @@ class Cluster:
         time.sleep(settle)  # the server's answer has no sign of life before its first event
         return watch
 
-    # -- paths and objects ---------------------------------------------------------------------------------------------
+    # -- paths and objects -------------------------------------------------------------------------
     def core(self, plural, name=""):
         return f"/api/v1/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
 
@@ -139,7 +139,7 @@ class Cluster:
     def revision(self):
         return self.get(self.core("configmaps"))["metadata"]["resourceVersion"]
 
-    # -- pods ----------------------------------------------------------------------------------------------------------
+    # -- pods --------------------------------------------------------------------------------------
     def run_pod(self, prefix, node=None, image=None, **container):
         name = self.name(prefix)
         spec = {"terminationGracePeriodSeconds": 1, "containers": [{

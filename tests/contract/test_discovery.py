@@ -60,7 +60,7 @@ def test_verbose_readiness_lists_checks(cluster):
     assert "[+]etcd ok" in text and text.rstrip().endswith("readyz check passed")
 
 
-# -- without credentials: K3s's own paths answer, the API does not ------------------------------------------------------------
+# -- without credentials: K3s's own paths answer, the API does not ---------------------------------
 
 @pytest.mark.parametrize("path, code", [
     ("/ping", 200), ("/cacerts", 200), ("/version", 401), ("/readyz", 401), ("/api", 401), ("/no-such", 401),

@@ -231,7 +231,7 @@ def test_damaged_archives_do_not_stop_an_agent(agent, good_agent_settings):
         agent.run(f"rm -f {images}/corrupt.tar {images}/half.tar {images}/text.tar {images}/zero.tar {images}/README.md")
 
 
-# -- the server: its state is broken on purpose and mended again ----------------------------------------------------------
+# -- the server: its state is broken on purpose and mended again -----------------------------------
 
 @pytest.fixture
 def server(contract_hosts, good_server_settings):

@@ -101,7 +101,7 @@ def test_immutable_secret(cluster):
     assert cluster.patch(cluster.core("secrets", name), {"stringData": {"k": "w"}}).code == 422
 
 
-# -- deleting --------------------------------------------------------------------------------------------------------------
+# -- deleting --------------------------------------------------------------------------------------
 
 def test_delete_answers_success_and_then_404(cluster):
     name = cluster.name()
@@ -157,7 +157,7 @@ def test_namespace_takes_its_objects_along(cluster):
     assert cluster.get(f"/api/v1/namespaces/{name}/configmaps")["items"] == []
 
 
-# -- lists -----------------------------------------------------------------------------------------------------------------
+# -- lists -----------------------------------------------------------------------------------------
 
 def test_paging(cluster):
     mark = cluster.name()
@@ -200,7 +200,7 @@ def test_field_selectors(cluster, labelled):
     assert (answer.code, answer["reason"]) == (400, "BadRequest")
 
 
-# -- defaults and checks ------------------------------------------------------------------------------------------------------
+# -- defaults and checks ---------------------------------------------------------------------------
 
 def test_defaults_of_a_deployment(cluster):
     body = deployment(cluster.name(), paused=True, container={"resources": {"limits": {"nvidia.com/gpu": 1}}})
@@ -296,7 +296,7 @@ def test_body_that_is_no_json(cluster):
     assert (answer.code, answer["reason"]) == (400, "BadRequest")
 
 
-# -- status, scale, generation ---------------------------------------------------------------------------------------------------
+# -- status, scale, generation ---------------------------------------------------------------------
 
 def test_spec_and_status_are_written_apart(cluster):
     name = cluster.name()
@@ -332,7 +332,7 @@ def test_scale(cluster):
     cluster.delete(cluster.apps("deployments", other))
 
 
-# -- custom resources ------------------------------------------------------------------------------------------------------------
+# -- custom resources ------------------------------------------------------------------------------
 
 @pytest.fixture(scope="module")
 def widgets(cluster):

@@ -80,7 +80,7 @@ def test_update_records_its_manager(cluster, obj):
     assert "f:a" in entry["fieldsV1"]["f:data"]
 
 
-# -- server-side apply -------------------------------------------------------------------------------------------------------
+# -- server-side apply -----------------------------------------------------------------------------
 
 def applied(name, **data):
     return config_map(name, data)

@@ -411,6 +411,21 @@ def test_links_in_the_documentation_lead_somewhere(path):
             assert (path.parent / target).exists(), target
 
 
+@pytest.mark.parametrize("folder", ["docs", "docs/decisions"])
+def test_every_page_is_in_the_index_of_its_folder_once(folder):
+    index = ROOT / folder / "README.md"
+    linked = Counter(re.findall(r"\]\(([\w-]+\.md)\)", index.read_text(encoding="utf-8")))
+    pages = {path.name for path in found(f"{folder}/*.md")} - {index.name}
+    assert pages and linked == Counter(pages)
+
+
+def test_our_own_urls_lead_to_files_of_this_repository():
+    own = re.compile(r"https://github\.com/edgeai/sites/(?:blob|tree)/main/([\w./-]+)")
+    targets = {(path, target) for path in TEXTS for target in own.findall(path.read_text(encoding="utf-8"))}
+    assert targets
+    assert not [(path.name, target) for path, target in targets if not (ROOT / target).exists()]
+
+
 def test_every_key_of_fleet_yml_is_documented():
     from ansible_collections.edgeai.sites.plugins.module_utils.fleet import schema
 

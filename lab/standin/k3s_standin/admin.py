@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from . import config, kubectl, log, pki, tokens
+from .api.objects import seconds_since
 
 _SERVER = Path(config.DEFAULT_DATA_DIR) / "server"
 _AGENT = Path(config.DEFAULT_DATA_DIR) / "agent"
@@ -27,7 +28,7 @@ def _option(words, *names, default=None):
     return default
 
 
-# -- token ---------------------------------------------------------------------------------------------------------------
+# -- token -----------------------------------------------------------------------------------------
 def token(words):
     if words[:1] not in (["create"], ["list"], ["delete"]):
         print("NAME:\n   k3s token - Manage tokens\n\nCOMMANDS:\n   create  delete  generate  list  rotate")
@@ -80,12 +81,20 @@ def _list_tokens(listed, output):
         return 0
     print("TOKEN     TTL       EXPIRES   USAGES    DESCRIPTION   EXTRA GROUPS")
     for row in rows:
-        print(f"{row['token-id']}    <ttl>     {row.get('expiration', '<never>')}   authentication,signing   "
-              f"{row.get('description') or '<none>'}   {_GROUP}")
+        print(f"{row['token-id']}    {_left(row.get('expiration')):7}   {row.get('expiration', '<never>')}   "
+              f"authentication,signing   {row.get('description') or '<none>'}   {_GROUP}")
     return 0
 
 
-# -- certificate ---------------------------------------------------------------------------------------------------------
+def _left(expiration):
+    """Time to live as `59m`, `23h` or `<forever>`."""
+    if not expiration:
+        return "<forever>"
+    minutes = int(-seconds_since(expiration) // 60)
+    return "<expired>" if minutes < 0 else f"{minutes}m" if minutes < 120 else f"{minutes // 60}h"
+
+
+# -- certificate -----------------------------------------------------------------------------------
 def certificate(words):
     if words[:1] != ["check"]:
         print("NAME:\n   k3s certificate - Manage K3s certificates\n\nCOMMANDS:\n   check  rotate  rotate-ca")
@@ -113,7 +122,7 @@ def certificate(words):
     return 0
 
 
-# -- the rest ------------------------------------------------------------------------------------------------------------
+# -- the rest --------------------------------------------------------------------------------------
 def _warn_foreign_keys():
     for key, values in config.read_files(config.DEFAULT_CONFIG):
         for _ in values:

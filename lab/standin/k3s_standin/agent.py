@@ -36,7 +36,7 @@ class Agent:
         self.name = host.node_name(settings)
         self.kubelet = None
 
-    # -- `k3s agent` -------------------------------------------------------------------------------------------------
+    # -- `k3s agent` -------------------------------------------------------------------------------
     def run(self):
         settings = self.settings
         token = settings.text("token")
@@ -145,7 +145,7 @@ class Agent:
                 log.info(f"Waiting to retrieve agent configuration; server is not ready: {problem}")
             self._wait(random.uniform(*RETRY_SECONDS))
 
-    # -- getting certificates ------------------------------------------------------------------------------------------
+    # -- getting certificates ----------------------------------------------------------------------
     def retrieve(self, url, token):
         """One try to get configuration and certificates from the supervisor."""
         parsed = tokens.parse(token)
@@ -242,7 +242,7 @@ class Agent:
         log.info("Connected to proxy", url=tunnel)
         log.info("Remotedialer connected to proxy", url=tunnel)
 
-    # -- runtime and kubelet -------------------------------------------------------------------------------------------
+    # -- runtime and kubelet -----------------------------------------------------------------------
     def start_runtime(self):
         self.kubelet = Kubelet(self)
         self.kubelet.prepare_runtime()

@@ -184,7 +184,7 @@ def _selected(cluster, resource, names, options):
             for i in document["items"]]
 
 
-# -- verbs ---------------------------------------------------------------------------------------------------------------
+# -- verbs -----------------------------------------------------------------------------------------
 def _version(options):
     versions = {"clientVersion": {k: v for k, v in build_info.api_version_document().items()
                                   if not k.startswith(("emulation", "minComp"))}, "kustomizeVersion": "v5.8.1"}

@@ -14,7 +14,7 @@ from . import agent as agents
 from . import bootstrap, build_info, faults, host, log, pki, ports, supervisor, tokens
 from .api import http as api_http
 from .api.auth import ServiceAccountTokens
-from .api.objects import Objects
+from .api.objects import Objects, seconds_since
 from .api.routes import KubernetesApi
 from .api.store import open_store
 from .apiclient import client_context
@@ -55,7 +55,7 @@ class Server:
         self.address = "127.0.0.1"
         self.ready_at = None
 
-    # -- the start, in K3s's order -------------------------------------------------------------------------------------
+    # -- the start, in K3s's order -----------------------------------------------------------------
     def run(self):
         if not self.api_only:
             try:
@@ -227,6 +227,8 @@ class Server:
             for secret in self.supervisor.objects.all("secrets", "kube-system"):
                 if secret.get("type") == "bootstrap.kubernetes.io/token":
                     data = {k: base64.b64decode(v).decode() for k, v in (secret.get("data") or {}).items()}
+                    if data.get("expiration") and seconds_since(data["expiration"]) > 0:
+                        continue
                     bootstrap_tokens.append(f"{data.get('token-id')}.{data.get('token-secret')}")
         return {"node": self.agent_secret, "server": self.secret, "bootstrap": bootstrap_tokens}
 
@@ -297,7 +299,7 @@ class Server:
         log.info(f"Annotations and labels have been set successfully on node: {self.name}")
         log.info(f"Starting flannel with backend {agent.flannel_backend}")
 
-    # -- files for people and tools --------------------------------------------------------------------------------------
+    # -- files for people and tools ----------------------------------------------------------------
     def _write_credentials(self):
         passwd = f"{self.agent_secret},node,node,k3s:agent\n{self.secret},server,server,k3s:server\n"
         target = self.dir / "cred" / "passwd"

@@ -63,7 +63,7 @@ class Supervisor:
             return _status(503, "ServiceUnavailable", "runtime core not ready")
         return self._kubernetes(request)
 
-    # -- who asks ----------------------------------------------------------------------------------------------------
+    # -- who asks ----------------------------------------------------------------------------------
     def _role(self, request):
         """"node", "server", "" (nobody) or None (wrong credentials)."""
         user = user_of_certificate(request.certificate)
@@ -95,7 +95,7 @@ class Supervisor:
             return _status(400, "BadRequest", "etcd disabled")
         return _status(403, "Forbidden", "forbidden")
 
-    # -- what agents get ---------------------------------------------------------------------------------------------
+    # -- what agents get ---------------------------------------------------------------------------
     def _for_agent(self, request, name):
         if name == "config":
             return Response(200, self._config)

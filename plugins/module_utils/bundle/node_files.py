@@ -15,8 +15,8 @@ import stat
 
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.pieces import PIECE_NAME, lengths, piece_name
+from ansible_collections.edgeai.sites.plugins.module_utils.files import CHUNK, sha256_of
 
-CHUNK = 1024 * 1024
 _UNFINISHED = re.compile(r"\.edgeai-[0-9a-f]{16}\.part\Z")
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -47,11 +47,8 @@ def open_regular(path):
 
 def sha256_file(path):
     """Return the SHA-256 of a regular file."""
-    digest = hashlib.sha256()
     with open_regular(path) as stream:
-        for chunk in iter(lambda: stream.read(CHUNK), b""):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return sha256_of(stream)
 
 
 def existing_parent(path):

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import re
 import shutil
@@ -16,22 +15,19 @@ from ansible_collections.edgeai.sites.plugins.module_utils.bundle.blobs import M
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import Manifest
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.oci import LAYOUT_TEXT, layout
+from ansible_collections.edgeai.sites.plugins.module_utils.files import sha256_of
 
 INCOMING = ".incoming"
-CHUNK = 1024 * 1024
 _BLOB_NAME = re.compile(r"[0-9a-f]{64}\Z")
 
 
 def sha256_file(path):
     """Return the SHA-256 of a file, or None if there is none."""
-    digest = hashlib.sha256()
     try:
         with open(path, "rb") as stream:
-            for chunk in iter(lambda: stream.read(CHUNK), b""):
-                digest.update(chunk)
+            return sha256_of(stream)
     except FileNotFoundError:
         return None
-    return digest.hexdigest()
 
 
 class Store:

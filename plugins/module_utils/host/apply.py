@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 
+from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.host import evidence, plan
 
 SYSTEMCTL_SECONDS = 60
@@ -63,19 +63,8 @@ def _run(host, *argv):
 
 
 def _write(path, content):
-    """The file appears whole or not at all, and is there after a power cut."""
     os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".edgeai.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            os.fchmod(handle, 0o644)
-            stream.write(content)
-            stream.flush()
-            os.fsync(handle)
-        os.replace(temporary, path)
-    except OSError:
-        os.unlink(temporary)
-        raise
+    replace(path, content, 0o644)
 
 
 def _link(path, target):

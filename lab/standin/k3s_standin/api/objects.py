@@ -54,7 +54,7 @@ class Objects:
         for name in SYSTEM_NAMESPACES:
             self.ensure("namespaces", None, {"metadata": {"name": name}})
 
-    # -- reading ---------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
     def get(self, resource, namespace, name):
         found = self.store.get(resource, namespace if resource.namespaced else "", name)
         if found is None:
@@ -85,7 +85,7 @@ class Objects:
             items = [{k: v for k, v in o.items() if k not in ("kind", "apiVersion")} for o in items]
         return {"kind": resource.list_kind, "apiVersion": resource.api_version, "metadata": meta, "items": items}
 
-    # -- creating --------------------------------------------------------------------------------------------------
+    # -- creating ----------------------------------------------------------------------------------
     def create(self, resource, namespace, obj, write=None):
         write = write or Write()
         if not isinstance(obj, dict):
@@ -130,7 +130,7 @@ class Objects:
         found = self.store.get(resource, namespace, obj["metadata"]["name"])
         return found or self.create(resource, namespace, obj, write)
 
-    # -- changing --------------------------------------------------------------------------------------------------
+    # -- changing ----------------------------------------------------------------------------------
     def replace(self, resource, old, new, subresource=None, write=None):
         """PUT, and the end of every patch: `new` is what the object should be."""
         write = write or Write()
@@ -248,7 +248,7 @@ class Objects:
         new["metadata"].pop("resourceVersion", None)
         return self.replace(resource, old, new, subresource, write), 200
 
-    # -- the common end of all writes --------------------------------------------------------------------------------
+    # -- the common end of all writes --------------------------------------------------------------
     def _finish(self, resource, obj, old, subresource, write):
         obj = {"kind": resource.kind, "apiVersion": resource.api_version,
                **{k: v for k, v in obj.items() if k not in ("kind", "apiVersion")}}
@@ -333,7 +333,7 @@ class Objects:
         if not meta["managedFields"]:
             meta.pop("managedFields")
 
-    # -- deleting ----------------------------------------------------------------------------------------------------
+    # -- deleting ----------------------------------------------------------------------------------
     def delete(self, resource, obj, options=None, dry_run=False):
         """Deletes, or marks for deletion. Returns (object, gone?)."""
         options = options or {}

@@ -38,7 +38,7 @@ class KubernetesApi:
         self.faults = faults
         self.ready = True
 
-    # -- entry -----------------------------------------------------------------------------------------------------
+    # -- entry -------------------------------------------------------------------------------------
     def answer(self, request):
         warnings = []
         try:
@@ -64,7 +64,7 @@ class KubernetesApi:
             raise errors.unauthorized()
         return user
 
-    # -- discovery and health ----------------------------------------------------------------------------------------
+    # -- discovery and health ----------------------------------------------------------------------
     def _route(self, request, user, warnings):
         parts = [p for p in request.path.split("/") if p]
         registry = self.objects.registry
@@ -117,7 +117,7 @@ class KubernetesApi:
         return Response(200, {"swagger": "2.0", "info": {"title": "Kubernetes", "version": build_info.version()},
                               "paths": {}, "definitions": {}})
 
-    # -- objects -----------------------------------------------------------------------------------------------------
+    # -- objects -----------------------------------------------------------------------------------
     def _objects_route(self, request, user, group, version, rest, warnings):
         namespace = None
         if rest[0] == "namespaces" and len(rest) > 2 and not (
@@ -237,7 +237,7 @@ class KubernetesApi:
         return Response(200, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success",
                               "details": {k: v for k, v in details.items() if v}})
 
-    # -- subresources ------------------------------------------------------------------------------------------------
+    # -- subresources ------------------------------------------------------------------------------
     def _log(self, request, resource, pod):
         spec, wanted = pod["spec"], request.query.get("container")
         names = [c["name"] for c in spec["containers"]]

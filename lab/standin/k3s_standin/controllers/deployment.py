@@ -62,7 +62,7 @@ class DeploymentController:
             if not deployment["metadata"].get("deletionTimestamp"):
                 self._sync_one(deployment)
 
-    # -- one deployment ------------------------------------------------------------------------------------------
+    # -- one deployment ----------------------------------------------------------------------------
     def _sync_one(self, deployment):
         owned = [r for r in self._objects.all("replicasets", deployment["metadata"]["namespace"])
                  if conditions.controller_of(r) == deployment["metadata"]["uid"]]
@@ -139,7 +139,7 @@ class DeploymentController:
                 moved |= self._scale(deployment, replica_set, _replicas(replica_set) - drop)
         return moved
 
-    # -- acts ------------------------------------------------------------------------------------------------------
+    # -- acts --------------------------------------------------------------------------------------
     def _create(self, deployment, olds, replicas):
         meta = deployment["metadata"]
         template = copy(deployment["spec"]["template"])
@@ -215,7 +215,7 @@ class DeploymentController:
         for replica_set in unused[:max(0, len(olds) - limit)]:
             self._objects.delete(self._objects.registry["replicasets"], replica_set)
 
-    # -- status ------------------------------------------------------------------------------------------------------
+    # -- status ------------------------------------------------------------------------------------
     def _update_status(self, deployment, new, olds):
         every = olds + ([new] if new else [])
         available = sum(_status(r, "availableReplicas") for r in every)

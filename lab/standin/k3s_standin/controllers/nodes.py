@@ -26,7 +26,7 @@ class NodeInitializer:
         """ready_at(): time.monotonic() from which the cloud controller works, None before."""
         self._objects, self._recorder = objects, recorder
         self._server_name, self._ready_at = server_name, ready_at
-        self._next_cidr = 0
+        self._next_cidr = None
         self.wake_in = None
 
     def sync(self):
@@ -43,6 +43,8 @@ class NodeInitializer:
 
     def _give_cidr(self, node, nodes):
         used = {n["spec"].get("podCIDR") for n in nodes}
+        if self._next_cidr is None:
+            self._next_cidr = max([int(c.split(".")[2]) + 1 for c in used if c] or [0]) % 255
         while f"10.42.{self._next_cidr}.0/24" in used:
             self._next_cidr = (self._next_cidr + 1) % 255
         cidr = f"10.42.{self._next_cidr}.0/24"

@@ -74,7 +74,7 @@ class ImageStore:
     def _save(self):
         pki.write_file(self._index_file, json.dumps(self._index), 0o600)
 
-    # -- reading -----------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------
     def find(self, reference):
         """The image of a reference as a dict (digest, config, rootfs, name …) or None."""
         with self._lock:
@@ -96,7 +96,7 @@ class ImageStore:
                       "sizeBytes": self._index["images"][i]["size"]} for i, names in images.items()]
             return sorted(found, key=lambda i: -i["sizeBytes"])
 
-    # -- the directory agent/images ------------------------------------------------------------------------------------
+    # -- the directory agent/images ----------------------------------------------------------------
     def import_all(self):
         """What K3s does at every start: all archives again; images of files that went away lose their pin."""
         with self._lock:
@@ -180,7 +180,7 @@ class ImageStore:
             if other["id"] == entry["id"] and not ref.startswith("sha256:"):
                 other["pinned"] = True
 
-    # -- one archive ---------------------------------------------------------------------------------------------------
+    # -- one archive -------------------------------------------------------------------------------
     def _import_archive(self, path, state):
         scratch = self._dir / "ingest"
         shutil.rmtree(scratch, ignore_errors=True)
@@ -226,7 +226,7 @@ class ImageStore:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
-    # -- `k3s ctr images ls` ---------------------------------------------------------------------------------------------
+    # -- `k3s ctr images ls` -----------------------------------------------------------------------
     def listing(self):
         """[(ref, media type, digest, size, platform, labels)] sorted by reference"""
         rows = []

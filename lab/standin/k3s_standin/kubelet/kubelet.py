@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import socket
 import threading
 import time
@@ -55,7 +56,7 @@ class Kubelet:
         """Images, runtime and network of this node; a hollow node has others."""
         return ImageStore(agent_dir, self.faults), ProcessRuntime(agent_dir), PodNetwork()
 
-    # -- before the start ----------------------------------------------------------------------------------------------
+    # -- before the start --------------------------------------------------------------------------
     def prepare_runtime(self):
         """Runtimes are looked for once, at the start: one that is installed later stays unknown till a restart."""
         if any(Path(p).exists() for p in _NVIDIA_RUNTIMES):
@@ -118,7 +119,7 @@ class Kubelet:
         if not host.has_cgroup_v2() and arguments.get("fail-cgroupv1", "true").lower() != "false":
             raise KubeletRefused(_CGROUP_REFUSAL)
 
-    # -- the start -----------------------------------------------------------------------------------------------------
+    # -- the start ---------------------------------------------------------------------------------
     def start(self, url):
         agent = self.agent.dir
         self.client = Client(url, client_context(agent / "server-ca.crt", agent / "client-kubelet.crt",
@@ -155,7 +156,7 @@ class Kubelet:
                 traceback.print_exc()
             self._stopped.wait(random.uniform(0.5, 1.5))
 
-    # -- node ----------------------------------------------------------------------------------------------------------
+    # -- node --------------------------------------------------------------------------------------
     def _silent(self):
         return self.faults.value("heartbeat") == "stop"
 
@@ -279,7 +280,7 @@ class Kubelet:
                 wanted[item["spec"]["podCIDR"]] = address
         self.network.set_routes(wanted)
 
-    # -- pods ------------------------------------------------------------------------------------------------------------
+    # -- pods --------------------------------------------------------------------------------------
     def _watch_pods(self):
         self._registered.wait()
         while self.network.cidr is None and not self._stopped.is_set():
@@ -335,12 +336,15 @@ class Kubelet:
         known = {c.id for w in self._workers.values() for c in w.containers + w.init_containers if c.id}
         self.runtime.remove_unknown(known)
         for directory in list(self.pods_dir.iterdir()) if self.pods_dir.is_dir() else []:
-            record = directory / "containers.json"
-            if directory.name not in uids and record.exists():
-                saved = json.loads(record.read_text())
-                if saved.get("netns"):
-                    self.network.remove_pod(saved["sandbox"], saved["address"])
-                record.unlink()
+            if directory.name in uids:
+                continue
+            try:
+                saved = json.loads((directory / "containers.json").read_text())
+            except (OSError, ValueError):
+                saved = {}
+            if saved.get("netns"):
+                self.network.remove_pod(saved["sandbox"], saved["address"])
+            shutil.rmtree(directory, ignore_errors=True)
 
     def forget(self, worker):
         with self._lock:
@@ -363,7 +367,7 @@ class Kubelet:
         except Refused:
             return runtime_class
 
-    # -- events ------------------------------------------------------------------------------------------------------------
+    # -- events ------------------------------------------------------------------------------------
     def event(self, obj, kind, reason, message, field_path=None):
         """Writes an event, or raises the count of the same one. Never fails."""
         key = (obj["metadata"]["uid"], reason, message, field_path)

@@ -38,20 +38,15 @@ class PodNetwork:
         network = ipaddress.ip_network(cidr)
         gateway = f"{network[1]}/{network.prefixlen}"
         ALLOCATIONS.mkdir(parents=True, exist_ok=True)
-        exists = os.path.exists("/sys/class/net/cni0")
-        if exists and self.cidr is None:
-            present = subprocess.run(["ip", "-o", "-4", "addr", "show", "dev", "cni0"], capture_output=True,
-                                     text=True).stdout
-            if f" {gateway} " not in present:  # the node has a new range: nothing can be left on the old bridge
-                _ip("link del cni0", tolerant=True)
-                exists = False
-        if not exists:
-            _ip("link add cni0 type bridge", f"addr add {gateway} dev cni0", "link set cni0 up")
-        for path, value in (("/proc/sys/net/ipv4/ip_forward", "1"),):
-            try:
-                Path(path).write_text(value)
-            except OSError:
-                pass
+        if not os.path.exists("/sys/class/net/cni0"):
+            _ip("link add cni0 type bridge", "link set cni0 up")
+        elif not os.listdir("/sys/class/net/cni0/brif"):
+            _ip("addr flush dev cni0")  # a former range; where pods still have it, it stays beside the new one
+        _ip(f"addr replace {gateway} dev cni0")
+        try:
+            Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+        except OSError:
+            pass
         self._masquerade(cidr)
         SUBNET_ENV.parent.mkdir(parents=True, exist_ok=True)
         pki.write_file(SUBNET_ENV, f"FLANNEL_NETWORK={CLUSTER}\nFLANNEL_SUBNET={gateway}\nFLANNEL_MTU=1500\n"

@@ -87,7 +87,7 @@ class PodWorker(threading.Thread):
         self._published = None
         self._events = {}
 
-    # -- from other threads --------------------------------------------------------------------------------------------
+    # -- from other threads ------------------------------------------------------------------------
     def update(self, pod):
         self.pod = pod
         self.files.refresh(pod)
@@ -98,7 +98,7 @@ class PodWorker(threading.Thread):
             self._poked = True
             self._wake.notify()
 
-    # -- the loop ------------------------------------------------------------------------------------------------------
+    # -- the loop ----------------------------------------------------------------------------------
     def run(self):
         while not self.finished:
             try:
@@ -149,7 +149,7 @@ class PodWorker(threading.Thread):
                 due.append(container.not_before)
         return max(0.02, min(due) - moment) if due else None
 
-    # -- sandbox -------------------------------------------------------------------------------------------------------
+    # -- sandbox -----------------------------------------------------------------------------------
     def _ensure_sandbox(self):
         if self.sandbox:
             return True
@@ -196,7 +196,7 @@ class PodWorker(threading.Thread):
         self.sandbox = sandbox
         return None
 
-    # -- containers ----------------------------------------------------------------------------------------------------
+    # -- containers --------------------------------------------------------------------------------
     def _run_init(self):
         for spec, container in zip(self.pod["spec"].get("initContainers") or [], self.init_containers):
             ended = container.state.get("terminated")
@@ -315,7 +315,7 @@ class PodWorker(threading.Thread):
         container.not_before = moment + container.image_backoff * 0.4  # the back-off shows at the next look
         return None
 
-    # -- running containers ----------------------------------------------------------------------------------------------
+    # -- running containers ------------------------------------------------------------------------
     def _arm_probes(self, spec, container):
         moment = time.monotonic()
         container.probers = [probes.Prober(kind, spec[kind], moment) for kind in _HTTP_KINDS if spec.get(kind)]
@@ -396,7 +396,7 @@ class PodWorker(threading.Thread):
             self.kubelet.runtime.remove(container.id)
             container.id = ""
 
-    # -- the end ---------------------------------------------------------------------------------------------------------
+    # -- the end -----------------------------------------------------------------------------------
     def _stop_container(self, container, grace):
         """SIGTERM, and SIGKILL after the grace period."""
         handle = container.handle
@@ -478,7 +478,7 @@ class PodWorker(threading.Thread):
         self.finished = True
         self.poke()
 
-    # -- memory ----------------------------------------------------------------------------------------------------------
+    # -- memory ------------------------------------------------------------------------------------
     def _save(self):
         record = {"namespace": self.pod["metadata"]["namespace"], "name": self.pod["metadata"]["name"],
                   "sandbox": self.sandbox, "address": self.address, "netns": self._netns, "init_done": self._init_done,
@@ -522,7 +522,7 @@ class PodWorker(threading.Thread):
             container.ready = container.started = True    # a restart of K3s does not make a pod NotReady
             container.probers = [p for p in container.probers if p.kind != "startupProbe"]
 
-    # -- telling the API -------------------------------------------------------------------------------------------------
+    # -- telling the API ---------------------------------------------------------------------------
     def _phase(self):
         return podstatus.phase(self.pod["spec"], self.containers, self._init_done or not self.init_containers,
                                self._was_started)

@@ -107,7 +107,7 @@ class ProcessRuntime:
         self._layers.mkdir(mode=0o711, parents=True, exist_ok=True)
         self._init.write_bytes(pkgutil.get_data("k3s_standin.kubelet", "container_init.py"))
 
-    # -- starting ----------------------------------------------------------------------------------------------------
+    # -- starting ----------------------------------------------------------------------------------
     def start(self, spec, log_file, on_exit, container_id=None):
         """Runs a container. spec: rootfs, args, env, cwd, user, mounts, netns, hostname, host_network."""
         if self._overlay is None:
@@ -186,7 +186,7 @@ class ProcessRuntime:
                              + (problem or "no answer from init") + ": unknown")
         return pid
 
-    # -- finding, stopping, removing -----------------------------------------------------------------------------------
+    # -- finding, stopping, removing ---------------------------------------------------------------
     def find(self, container_id, on_exit):
         """A container that an earlier K3s started; None where nothing is left of it (a reboot)."""
         directory = STATE / container_id

@@ -137,7 +137,7 @@ class PodFiles:
                           "read_only": bool(mount.get("readOnly"))})
         return found
 
-    # -- environment -------------------------------------------------------------------------------------------------
+    # -- environment -------------------------------------------------------------------------------
     def environment(self, container, image_environment, address):
         found = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
                  "HOSTNAME": self._pod["metadata"]["name"]}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 edgeai.sites contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of a K3s node: read, compare, replace atomically."""
+"""Files of a K3s node: read and compare."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import glob
 import hashlib
 import os
 import stat
-import tempfile
 
+from ansible_collections.edgeai.sites.plugins.module_utils.files import sha256_of
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s import evidence, identity, paths, token
 
 READ_LIMIT = 1024 * 1024  # bytes; every file read whole here is a small text
@@ -38,31 +38,10 @@ def mode(path: str) -> int | None:
         return None
 
 
-def replace(path: str, text: str, permissions: int) -> None:
-    """Write ``path`` in one step: a reader or a crash sees the old file or the new one, never a part.
-
-    The temporary file is made in the same directory, so that SELinux labels it like its neighbours.
-    """
-    descriptor, temporary = tempfile.mkstemp(prefix=".edgeai-", dir=os.path.dirname(path))
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            os.fchmod(stream.fileno(), permissions)
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
 def sha256(path: str) -> str:
     """Hash of a file of any size."""
-    digest = hashlib.sha256()
     with open(path, "rb") as stream:
-        for block in iter(lambda: stream.read(1024 * 1024), b""):
-            digest.update(block)
-    return digest.hexdigest()
+        return sha256_of(stream)
 
 
 def recorded() -> evidence.Record | None:

@@ -11,6 +11,7 @@ import time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s import (
     evidence, identity, join, keys, labels, paths, render, token,
 )
@@ -92,7 +93,7 @@ class Node:
         """Write what the plan says. Config first: an interrupted run leaves nothing that could start by itself."""
         os.makedirs(paths.CONFIG_DIR, mode=0o755, exist_ok=True)
         for change in plan.files:
-            files.replace(change.path, change.text, change.mode)
+            replace(change.path, change.text, change.mode)
         if plan.reload:
             systemd.control(self._run, "daemon-reload")
         if plan.enable:
