@@ -5,7 +5,8 @@ MAKEFLAGS += --no-print-directory
 .PHONY: help setup tools demo demo-down test check scenario bench clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@printf '\nParts: make test ONLY=check,sanity   make check SKIP=lint   names: tools/test --list, tools/check --list\n'
 
 demo: setup ## a lab factory of three edge hosts, from nothing to answering inference
 	@tools/demo
@@ -13,16 +14,16 @@ demo: setup ## a lab factory of three edge hosts, from nothing to answering infe
 demo-down: tools ## remove the lab factory, and nothing else
 	@lab/lab down inventories/demo
 
-test: setup ## everything that CI runs (ONLY=stage,… or SKIP=stage,… for a part)
+test: setup ## everything that CI runs
 	@tools/test $(if $(ONLY),--only $(ONLY)) $(if $(SKIP),--skip $(SKIP))
 
-check: tools ## the fast lane: lint, unit tests, rules of the house, docs, syntax
+check: tools ## the fast lane, without hosts: lint, unit tests, rules of the house, docs, syntax
 	@tools/check $(if $(ONLY),--only $(ONLY)) $(if $(SKIP),--skip $(SKIP))
 
-scenario: setup ## one Molecule scenario: make scenario S=<name>
+scenario: setup ## one Molecule scenario on hosts of the lab: make scenario S=k3s
 	@tools/scenario $(S)
 
-bench: setup ## the figures: first run, second run, cost per host
+bench: setup ## the figures: first run, second run, cost for each host
 	@tools/bench
 
 setup: ## the tools in .venv, and the system packages that the lab needs
@@ -31,5 +32,5 @@ setup: ## the tools in .venv, and the system packages that the lab needs
 tools:
 	@tools/setup tools
 
-clean: ## remove what tests and builds left here (the lab: make demo-down; the tools: rm -r .venv)
+clean: ## remove what tests and builds left here; the lab (make demo-down) and .venv stay
 	@tools/clean

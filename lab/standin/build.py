@@ -19,7 +19,7 @@ sys.dont_write_bytecode = True
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-import schema_source  # noqa: E402
+import schema_source
 
 DEFAULT_VERSION = "v1.36.5+k3s1.standin"
 SHEBANG = b"#!/usr/bin/env python3\n"

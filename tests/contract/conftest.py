@@ -18,8 +18,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from api import Cluster, workload_image as image_of_workloads  # noqa: E402
-from hosts import NODE_FILES, Host  # noqa: E402
+from api import Cluster, workload_image as image_of_workloads
+from hosts import NODE_FILES, Host
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _HOST_VARIABLES = ("EDGEAI_CONTRACT_SERVER", "EDGEAI_CONTRACT_AGENT", "EDGEAI_CONTRACT_SSH_KEY",

@@ -12,6 +12,7 @@ import os
 import pwd
 import re
 import stat
+from functools import partial
 
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.pieces import PIECE_NAME, lengths, piece_name
@@ -151,7 +152,7 @@ class Staging:
         with os.fdopen(os.open(temporary, flags, 0o600), "wb") as target:
             for number in range(len(lengths(size))):
                 with open_regular(self._piece(sha256, number)) as piece:
-                    for chunk in iter(lambda: piece.read(CHUNK), b""):  # pylint: disable=cell-var-from-loop
+                    for chunk in iter(partial(piece.read, CHUNK), b""):
                         digest.update(chunk)
                         target.write(chunk)
             target.flush()

@@ -12,7 +12,7 @@ from typing import Any, List, Optional, Tuple
 try:
     import yaml
 except ImportError:  # PyYAML comes with ansible-core; only a managed node may lack it
-    yaml = None  # type: ignore[assignment]
+    yaml = None
 
 Path = Tuple[Any, ...]
 
@@ -97,7 +97,7 @@ def parse(text: str) -> Tuple[Optional[Document], List[Finding]]:
 
 
 def _loader_class() -> type:
-    class FleetLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    class FleetLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
         """Safe YAML plus Ansible's tags."""
 
     for tag in ("!vault", "!vault-encrypted", "!unsafe"):

@@ -65,7 +65,7 @@ def collect(host, only=None):
             continue
         try:
             evidence[name] = probe(host)
-        except Exception as error:  # pylint: disable=broad-except
+        except Exception as error:
             evidence["errors"].append({"probe": name, "error": f"{type(error).__name__}: {error}"})
     return evidence
 

@@ -62,7 +62,7 @@ class Asker(Voice):
         try:
             with self._turns:
                 probe = self._probe(target, pod, elapsed)
-        except Exception as error:  # pylint: disable=broad-except
+        except Exception as error:
             # Whatever it was, it was not an answer.
             probe = Probe(pod["metadata"]["name"], container_id(pod), elapsed, error=str(error) or repr(error))
         self._answers[target.name] = probe

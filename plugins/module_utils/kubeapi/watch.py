@@ -108,7 +108,7 @@ class Watcher(Eyes):
                 self._note(kind, str(error))
                 version = "" if error.status else version
                 self._stopped.wait(RETRY_SECONDS)
-            except Exception as error:  # pylint: disable=broad-except
+            except Exception as error:
                 # A thread that dies in silence would leave a picture that only looks alive.
                 self._note(kind, "watching %s failed: %r" % (kind, error))
                 version = ""

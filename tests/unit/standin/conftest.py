@@ -13,9 +13,9 @@ import pytest
 STANDIN = Path(__file__).resolve().parents[3] / "lab" / "standin"
 sys.path.insert(0, str(STANDIN))
 
-import build  # noqa: E402
-import schema_source  # noqa: E402
-from k3s_standin import build_info  # noqa: E402
+import build
+import schema_source
+from k3s_standin import build_info
 
 
 @pytest.fixture(scope="session", autouse=True)
