@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Dict, Iterable, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.decide import (
@@ -28,29 +29,32 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
 LONGEST_PAUSE_SECONDS = 1.0
 
 
-class Eyes:
+class Eyes(ABC):
     """Watches the API. ``elapsed`` is in seconds since the start and never jumps."""
 
+    @abstractmethod
     def elapsed(self) -> float:
-        raise NotImplementedError
+        """Return how long this has been watching."""
 
+    @abstractmethod
     def evidence(self, probes: Dict[str, Probe]) -> Evidence:
-        raise NotImplementedError
+        """Return all that is known now, with these answers in it."""
 
+    @abstractmethod
     def wait(self, seconds: float) -> None:
         """Return when something changed, or after ``seconds``."""
-        raise NotImplementedError
 
 
-class Voice:
+class Voice(ABC):
     """Asks models. ``ask`` returns at once and does nothing for a target that is being asked already."""
 
+    @abstractmethod
     def ask(self, target: ExpectedTarget, pod: Object, elapsed: float) -> None:
-        raise NotImplementedError
+        """Ask the model of ``target`` that ``pod`` serves."""
 
+    @abstractmethod
     def answers(self) -> Dict[str, Probe]:
         """Return the newest answer of each target, by its name."""
-        raise NotImplementedError
 
 
 def observe(eyes: Eyes, voice: Voice, targets: Iterable[ExpectedTarget], nodes: Iterable[ExpectedNode],
