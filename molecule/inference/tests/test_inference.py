@@ -116,13 +116,14 @@ def test_an_inventory_without_workloads_removes_nothing_and_is_not_healthy(kubec
 
 @pytest.mark.parametrize("changes, words", [
     ([{"runs_on": {"lines": ["line-b"]}}, {"image": "vision:9"}, {"gpu": 1}],
-     ["no line 'line-b' in the inventory; did you mean 'line-a'?", "vision:9", "node inf-camera has none"]),
+     ["no line 'line-b' in the inventory; did you mean 'line-a'?", "'vision:9' is not in the bundle", "node inf-camera has none"]),
     ([{"health": {"expression": "status =="}}], ["not a JMESPath expression"]),
     ([{"prot": 1}], ["did you mean 'port'?"]),
 ])
 def test_bad_workloads_are_refused_before_anything_is_touched(kubectl, changes, words):
     before = [item["metadata"]["resourceVersion"] for item in kubectl("get", "deployments", "-o", "json")["items"]]
-    refused = apply(edge_workloads=[workloads(name=f"vision-{number}", **change)[0] for number, change in enumerate(changes)])
+    wrong = [workloads(name=f"vision-{number}", **change)[0] for number, change in enumerate(changes)]
+    refused = apply(edge_workloads=wrong)
     assert refused.code != 0
     text = refused.text.replace("\\", "")
     assert [expected for expected in words if expected not in text] == [], text

@@ -4,6 +4,8 @@ The tests of this file run in order and use the same site: it is as wanted when 
 """
 from __future__ import annotations
 
+import json
+
 import pytest
 from scenario import Scenario, lab, run, wait_until
 
@@ -23,9 +25,10 @@ def verify():
     return SITE.play("edgeai.sites.verify")
 
 
-def services():
+def services(*names):
     """What changes when a service restarts, by host."""
-    return {name: SITE.host(name).check_output("systemctl show -p MainPID,NRestarts,ActiveState %s", unit) for name, unit in UNITS.items()}
+    return {name: SITE.host(name).check_output("systemctl show -p MainPID,NRestarts,ActiveState %s", UNITS[name])
+            for name in names or UNITS}
 
 
 @pytest.fixture(name="secrets", scope="module")
@@ -51,12 +54,27 @@ def test_configuration_is_for_root_only(name):
         assert (path, file.user, file.mode) == (path, "root", 0o600)
 
 
-def test_second_run_changes_nothing_and_restarts_nothing():
+@pytest.fixture(name="again", scope="module")
+def _again():
+    """A second run that says all it can: services before it, all that it printed, and its report's files by name."""
     before = services()
-    again = site()
-    assert again.code == 0, again.text
-    assert again.changed == {}
+    done = run(*SITE.command("edgeai.sites.site", "-vvv", "--diff"), EDGEAI_REPORT_DIR=str(SITE.state / "report"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    return before, done.stdout + done.stderr, {path.name: path.read_text() for path in (SITE.state / "report").iterdir()}
+
+
+def test_second_run_changes_nothing_and_restarts_nothing(again):
+    before, _screen, report = again
+    hosts = json.loads(report["report.json"])["hosts"]
+    assert {name: host["changed"] for name, host in hosts.items()} == dict.fromkeys(UNITS, 0)
     assert services() == before
+
+
+def test_no_secret_in_output_or_reports(again, secrets):
+    _before, screen, report = again
+    written = screen + "".join(report.values())
+    assert "Write unit and configuration" in written
+    assert [secret for secret in secrets if secret in written] == []
 
 
 def test_the_report_tells_what_runs():
@@ -77,14 +95,6 @@ def test_check_mode_on_a_running_site_changes_nothing():
     assert done.code == 0, done.text
     assert done.changed == {}
     assert services() == before
-
-
-def test_no_secret_in_output_or_reports(secrets):
-    done = run(*SITE.command("edgeai.sites.site", "-vvv", "--diff"), EDGEAI_REPORT_DIR=str(SITE.state / "report"))
-    assert done.returncode == 0, done.stdout + done.stderr
-    written = done.stdout + done.stderr + "".join(path.read_text() for path in (SITE.state / "report").iterdir())
-    assert "Write unit and configuration" in written
-    assert [secret for secret in secrets if secret in written] == []
 
 
 @pytest.mark.parametrize("name", UNITS)
@@ -109,29 +119,31 @@ def test_a_rebooted_host_comes_back_by_itself_and_needs_no_change():
     assert done.changed == {}
 
 
-def test_a_cut_link_is_told_and_mended():
-    lab("cut", LINE_A)
-    try:
-        done = verify()
-    finally:
+class TestACutLink:
+    @pytest.fixture(scope="class", autouse=True)
+    def before(self):
+        before = services()
+        lab("cut", LINE_A)
+        yield before
         lab("heal", LINE_A)
-    assert done.code != 0
-    health = SITE.report()["health"][NAME]
-    assert health["healthy"] is False
-    states = {target["name"]: target["verdict"] for target in health["targets"]}
-    assert states["vision-line-a"] != "pass" and states["vision-line-b"] == "pass"
-    assert verify().code == 0
 
-
-def test_a_host_that_gives_no_answer_is_named_and_nothing_else_is_changed():
-    before = services()
-    lab("cut", LINE_A)
-    try:
+    def test_a_host_that_gives_no_answer_is_named_and_nothing_else_is_changed(self, before):
         done = site(ANSIBLE_TIMEOUT="5", ANSIBLE_SSH_RETRIES="0")
-    finally:
+        assert done.code != 0
+        assert f"{NAME}: refused" in done.text or f"{NAME}: unreachable" in done.text
+        assert LINE_A in done.text
+        assert services(SERVER, LINE_B) == {name: before[name] for name in (SERVER, LINE_B)}
+
+    def test_its_model_is_told_and_no_other(self):
+        assert verify().code != 0
+        health = SITE.report()["health"][NAME]
+        assert health["healthy"] is False
+        states = {target["name"]: target["verdict"] for target in health["targets"]}
+        assert states["vision-line-a"] != "pass" and states["vision-line-b"] == "pass"
+
+    def test_mended_it_needs_no_restart(self, before):
         lab("heal", LINE_A)
-    assert done.code != 0
-    assert f"{NAME}: refused" in done.text or f"{NAME}: unreachable" in done.text
-    assert LINE_A in done.text
-    assert services() == before
-    assert site().code == 0
+        assert services() == before
+        done = site()
+        assert done.code == 0, done.text
+        assert SITE.report()["health"][NAME]["healthy"] is True
