@@ -28,13 +28,15 @@ def test_fit_sites_go_on_and_looking_changes_nothing(mode):
     assert server.check_output(TREE) == before
 
 
-class TestATakenPort:
-    @pytest.fixture(scope="class", autouse=True)
-    def taken(self):
-        lab("fault", BAD, "port-taken", "6443")
-        yield
-        lab("fault", BAD, "clear")
+@pytest.fixture(scope="class")
+def taken():
+    lab("fault", BAD, "port-taken", "6443")
+    yield
+    lab("fault", BAD, "clear")
 
+
+@pytest.mark.usefixtures("taken")
+class TestATakenPort:
     def test_it_names_its_process_and_stops_its_site_alone(self):
         code, text = preflight()
         assert code != 0
