@@ -187,6 +187,15 @@ def test_apply_merges_containers_by_name(cluster):
     assert list(owned) == ['k:{"name":"c"}']
 
 
+def test_apply_drops_an_item_of_a_keyed_list_whole(cluster):
+    name = cluster.name()
+    path = cluster.apps("deployments", name)
+    env = [{"name": "A", "value": "x"}, {"name": "B", "value": "y"}]
+    assert cluster.apply(path, deployment(name, paused=True, container={"env": env}), "m1").code == 201
+    answer = cluster.apply(path, deployment(name, paused=True, container={"env": env[:1]}), "m1")
+    assert answer["spec"]["template"]["spec"]["containers"][0]["env"] == env[:1]
+
+
 def test_apply_conflict_names_the_list_item(cluster):
     name = cluster.name()
     path = cluster.apps("deployments", name)

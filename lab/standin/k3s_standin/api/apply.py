@@ -67,6 +67,7 @@ def drop_relinquished(obj, managers, me, applied):
     for paths, _, _ in managers.others(me).values():
         others |= paths
     kept = others | set(applied)
-    for path in sorted(managers.paths(me) - set(applied), key=len, reverse=True):
+    # Shortest first: an item of a keyed list goes as a whole; once its key were gone, it could not be found any more.
+    for path in sorted(managers.paths(me) - set(applied), key=len):
         if not any(other[:len(path)] == path for other in kept):
             fields.remove(obj, path)
