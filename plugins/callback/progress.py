@@ -27,6 +27,7 @@ import time
 from ansible import constants as C
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible_collections.edgeai.sites.plugins.module_utils.report import words
+from ansible_collections.edgeai.sites.plugins.module_utils.report.seen import seen, task_name
 
 SIGN_OF_LIFE_SECONDS = 10
 INDENT = " " * 12
@@ -92,13 +93,13 @@ class CallbackModule(Default):
         if self._loud:
             super().v2_runner_on_ok(result)
             return
-        data = result.result
-        if str(result.task.action).rpartition(".")[2] == "debug":
+        host, task, action, data = seen(result)
+        if action == "debug":
             self._block(str(data.get("msg", "")))
         elif data.get("changed"):
             self._changed += 1
             sent = f", {words.size(data['bytes_sent'])} sent" if data.get("bytes_sent") else ""
-            self._line(f"{INDENT}changed  {result.host.get_name()}  {_task_name(result.task)}{sent}", C.COLOR_CHANGED)
+            self._line(f"{INDENT}changed  {host}  {task}{sent}", C.COLOR_CHANGED)
 
     def v2_runner_on_skipped(self, result):
         self._done(result)
@@ -118,19 +119,21 @@ class CallbackModule(Default):
         if self._loud:
             super().v2_runner_on_failed(result, ignore_errors)
             return
-        self._line(f"{INDENT}FAILED   {result.host.get_name()}  {_task_name(result.task)}", C.COLOR_ERROR)
-        self._block(str(result.result.get("msg", "no message")), C.COLOR_ERROR)
+        host, task, _action, data = seen(result)
+        self._line(f"{INDENT}FAILED   {host}  {task}", C.COLOR_ERROR)
+        self._block(str(data.get("msg", "no message")), C.COLOR_ERROR)
         for stream in ("module_stderr", "stderr"):
-            if result.result.get(stream):
-                self._block(str(result.result[stream])[-2000:], C.COLOR_ERROR)
+            if data.get(stream):
+                self._block(str(data[stream])[-2000:], C.COLOR_ERROR)
 
     def v2_runner_on_unreachable(self, result):
         self._done(result)
         if self._loud:
             super().v2_runner_on_unreachable(result)
             return
-        self._line(f"{INDENT}NO ANSWER  {result.host.get_name()}", C.COLOR_UNREACHABLE)
-        self._block(str(result.result.get("msg", "")), C.COLOR_UNREACHABLE)
+        host, _task, _action, data = seen(result)
+        self._line(f"{INDENT}NO ANSWER  {host}", C.COLOR_UNREACHABLE)
+        self._block(str(data.get("msg", "")), C.COLOR_UNREACHABLE)
 
     def v2_runner_retry(self, result):
         if self._loud:
@@ -144,11 +147,12 @@ class CallbackModule(Default):
         self._close_step()
 
     def _note_task(self, task):
-        self._task, self._waiting = _task_name(task), {}
+        self._task, self._waiting = task_name(task), {}
 
     def _done(self, result):
-        self._waiting.pop(result.host.get_name(), None)
-        self._hosts.add(result.host.get_name())
+        host = seen(result).host
+        self._waiting.pop(host, None)
+        self._hosts.add(host)
 
     def _close_step(self):
         if self._step:
@@ -180,7 +184,3 @@ class CallbackModule(Default):
             text = f"{INDENT}...      {names}  {self._task}, {words.seconds(max(slow.values()))} so far\n"
             # Straight to the descriptor: the signal may have interrupted a print, whose buffer may not be entered twice.
             os.write(1, text.encode())
-
-
-def _task_name(task):
-    return task.get_name().rpartition(" : ")[2]

@@ -33,11 +33,12 @@ import datetime
 import json
 import os
 import shutil
-import tempfile
 
 from ansible.plugins.callback import CallbackBase
+from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.report.html import render_html
 from ansible_collections.edgeai.sites.plugins.module_utils.report.junit import render_junit
+from ansible_collections.edgeai.sites.plugins.module_utils.report.seen import seen
 from ansible_collections.edgeai.sites.plugins.module_utils.report.summary import summarise
 from ansible_collections.edgeai.sites.plugins.module_utils.report.text import render_markdown, render_text
 
@@ -74,16 +75,16 @@ class CallbackModule(CallbackBase):
     def v2_runner_on_failed(self, result, ignore_errors=False):
         self._take(result)
         if not ignore_errors:
-            message = str(result.result.get("msg", "")).strip().splitlines()
-            self._host(result)["failures"].append({
+            host, task, _action, data = seen(result)
+            self._host(host)["failures"].append({
                 "step": self._step[0] if self._step else "",
-                "task": result.task.get_name().rpartition(" : ")[2],
-                "message": message[0] if message else "no message",
+                "task": task,
+                "message": _first_line(data) or "no message",
             })
 
     def v2_runner_on_unreachable(self, result):
-        message = str(result.result.get("msg", "")).strip().splitlines()
-        self._host(result)["unreachable"] = message[0] if message else "no answer"
+        host, _task, _action, data = seen(result)
+        self._host(host)["unreachable"] = _first_line(data) or "no answer"
 
     def v2_playbook_on_stats(self, stats):
         self._end_step()
@@ -114,19 +115,19 @@ class CallbackModule(CallbackBase):
 
     def _take(self, result):
         """Keep what our own modules found; every other result only counts."""
-        data, host = result.result, self._host(result)
+        name, _task, action, data = seen(result)
+        host = self._host(name)
         host["changed"] += bool(data.get("changed"))
         host["bytes_sent"] += int(data.get("bytes_sent") or 0)
-        action = str(result.task.action).rpartition(".")[2]
         if action == "preflight_report":
             self.record["preflight"] = list(data.get("verdicts", ()))
         elif action == "site_health" and "targets" in data:
-            site = self._site_of.get(result.host.get_name(), data.get("site", ""))
+            site = self._site_of.get(name, data.get("site", ""))
             self.record["health"][site] = {key: data.get(key) for key in ("healthy", "targets", "nodes", "verdicts")}
 
-    def _host(self, result):
+    def _host(self, name):
         return self.record["hosts"].setdefault(
-            result.host.get_name(), {"changed": 0, "bytes_sent": 0, "unreachable": None, "failures": []})
+            name, {"changed": 0, "bytes_sent": 0, "unreachable": None, "failures": []})
 
     def _learn_fleet(self, play):
         """Sites and nodes come from the inventory, so that a site that never answered is in the report too."""
@@ -160,12 +161,12 @@ def _now():
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _first_line(data):
+    return str(data.get("msg", "")).strip().partition("\n")[0]
+
+
 def _write_all(directory, files):
     """Each file appears whole or not at all: a reader may look while a run ends."""
     os.makedirs(directory, exist_ok=True)
     for name, content in files.items():
-        handle, temporary = tempfile.mkstemp(dir=directory, prefix=".")
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, os.path.join(directory, name))
+        replace(os.path.join(directory, name), content, 0o644)
