@@ -40,10 +40,12 @@ class LoadBalancer:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 listener.bind((address, self._port))
                 listener.listen(128)
-            except OSError:
-                if family == socket.AF_INET:
-                    raise
-                continue
+            except OSError as problem:
+                if family != socket.AF_INET:
+                    continue  # a host without IPv6
+                reason = f"listen tcp {address}:{self._port}: bind: {problem.strerror.lower()}"
+                log.error(f"Error starting load balancer: {reason}")
+                log.fatal(f"Error: {reason}")
             threading.Thread(target=self._accept, args=(listener,), daemon=True, name="load-balancer").start()
         return self
 
