@@ -38,7 +38,16 @@ def parser() -> argparse.ArgumentParser:
 
     inventory = (["inventory"], {"metavar": "INVENTORY_DIR", "help": "directory with a fleet.yml"})
     host = (["host"], {"metavar": "HOST", "help": "name of a host, or NETWORK/HOST where two labs use the name"})
-    add("up", up, "start what the inventory describes, or repair it", inventory)
+    add(
+        "up",
+        up,
+        "start what the inventory describes, or repair it",
+        inventory,
+        (
+            ["--disposable"],
+            {"action": "store_true", "help": "take the place of another disposable lab with the same name or addresses"},
+        ),
+    )
     add(
         "down",
         down,
@@ -81,8 +90,11 @@ def up(arguments) -> None:
     wanted = fleet.load(arguments.inventory)
     say(f"lab {wanted.network}: {len(wanted.hosts)} hosts on {wanted.subnet}")
     doctor.require()
+    for other in network.in_the_way(wanted, arguments.disposable):
+        with step("displaced") as line:
+            line.note = f"{other}, disposable too: {', '.join(_take_down(other)) or 'no host'} removed"
     with step("network") as line:
-        line.note = f"{wanted.network} {'created' if network.ensure(wanted) else 'there'}"
+        line.note = f"{wanted.network} {'created' if network.ensure(wanted, arguments.disposable) else 'there'}"
     with ThreadPoolExecutor(max_workers=2) as pool:  # both take long the first time, on one core each
         host_image, release_mirror = pool.submit(image.ensure), pool.submit(
             mirror.ensure, mirror_server.served(wanted.network)
@@ -98,17 +110,21 @@ def up(arguments) -> None:
 def down(arguments) -> None:
     """`lab down INVENTORY_DIR`."""
     wanted = fleet.load(arguments.inventory)
-    with step("hosts") as line:
-        gone = hosts.remove(wanted.network)
-        line.note = f"{', '.join(gone) or 'none'} removed"
-    with step("mirror server") as line:
-        line.note = "stopped" if mirror_server.stop(wanted.network) else "was not running"
-        shutil.rmtree(paths.instance(wanted.network), ignore_errors=True)
-    with step("network") as line:
-        line.note = f"{wanted.network} {'removed' if network.remove(wanted.network) else 'was not there'}"
+    with step("lab") as line:
+        gone = _take_down(wanted.network)
+        line.note = f"{wanted.network}: {', '.join(gone) or 'no host'} removed"
+    shutil.rmtree(paths.instance(wanted.network), ignore_errors=True)
     if arguments.images:
         with step("images") as line:
             line.note = image.remove()
+
+
+def _take_down(name: str) -> list[str]:
+    """Remove a lab instance whichever checkout started it; returns the names of its hosts."""
+    gone = hosts.remove(name)
+    mirror_server.stop(name)
+    network.remove(name)
+    return gone
 
 
 def ssh_command(arguments) -> None:

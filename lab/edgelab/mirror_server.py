@@ -59,7 +59,6 @@ def ensure(network: str, address: str) -> bool:
             cwd="/",
             env={**os.environ, "PYTHONPATH": str(paths.LAB), "PYTHONDONTWRITEBYTECODE": "1"},
         )
-    _pid_file(network).write_text(f"{process.pid}\n")
     deadline = time.monotonic() + _START_SECONDS
     while not _answers(address):
         if process.poll() is not None or time.monotonic() > deadline:
@@ -78,19 +77,19 @@ def stop(network: str) -> bool:
         deadline = time.monotonic() + 5
         while running(network) and time.monotonic() < deadline:
             time.sleep(0.02)
-    _pid_file(network).unlink(missing_ok=True)
     return bool(pid)
 
 
 def running(network: str) -> int:
-    """Process id of the server of a lab instance, 0 when it does not run."""
-    try:
-        pid = int(_pid_file(network).read_text())
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-    except (OSError, ValueError):
-        return 0
-    # The id may belong to another program by now.
-    return pid if "edgelab.serve" in words and network in words else 0
+    """Process id of the server of a lab instance, whichever checkout started it; 0 when it does not run."""
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().decode(errors="replace").split("\0")
+        except OSError:  # it has ended meanwhile
+            continue
+        if "edgelab.serve" in words and network in words:
+            return int(entry.parent.name)
+    return 0
 
 
 def _answers(address: str) -> bool:
@@ -100,7 +99,3 @@ def _answers(address: str) -> bool:
             return True
     except OSError:
         return False
-
-
-def _pid_file(network: str) -> Path:
-    return paths.instance(network) / "mirror.pid"

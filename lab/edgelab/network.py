@@ -1,25 +1,61 @@
 """The lab's own network: one Podman bridge with fixed addresses per inventory."""
 
 import json
+from dataclasses import dataclass
 
 from edgelab import podman
 from edgelab.errors import LabError
 
 
-def ensure(fleet) -> bool:
-    """Create the fleet's network where it is missing; True when it was created.
+@dataclass(frozen=True)
+class Obstacle:
+    """A Podman network with the name or the addresses that a lab needs. `owner` is empty where it is no lab."""
 
-    Raises LabError when its name or its addresses belong to something else.
-    """
-    for network in _networks():
+    network: str
+    found: str
+    owner: str
+    disposable: bool
+
+
+def obstacles(networks: list[dict], fleet) -> list[Obstacle]:
+    """What stands in the fleet's way among networks as Podman describes them; its own network does not."""
+    found = []
+    for network in networks:
+        labels = network.get("labels") or {}
         subnets = [subnet["subnet"] for subnet in network.get("subnets") or []]
-        owner = (network.get("labels") or {}).get(podman.LABEL_INVENTORY)
-        if network["name"] == fleet.network:
-            if owner != str(fleet.directory) or subnets != [fleet.subnet]:
-                raise LabError(_taken(f"lab {fleet.network} already runs with {', '.join(subnets)}", owner))
-            return False
-        if fleet.subnet in subnets:
-            raise LabError(_taken(f"{fleet.subnet} is in use by Podman network {network['name']}", owner))
+        owner = labels.get(podman.LABEL_INVENTORY, "")
+        named = network["name"] == fleet.network
+        if named and owner == str(fleet.directory) and subnets == [fleet.subnet]:
+            continue
+        if named or fleet.subnet in subnets:
+            what = (
+                f"lab {fleet.network} already runs with {', '.join(subnets)}"
+                if named
+                else f"{fleet.subnet} is in use by Podman network {network['name']}"
+            )
+            found.append(Obstacle(network["name"], what, owner, bool(owner and labels.get(podman.LABEL_DISPOSABLE))))
+    return found
+
+
+def in_the_way(fleet, disposable: bool) -> list[str]:
+    """Names of the labs that a disposable lab displaces: disposable ones too, for their hosts were made for one test.
+
+    Raises LabError for whatever may not be displaced.
+    """
+    found = obstacles(_networks(), fleet)
+    for obstacle in found:
+        if not (disposable and obstacle.disposable):
+            raise LabError(_taken(obstacle.found, obstacle.owner))
+    return [obstacle.network for obstacle in found]
+
+
+def ensure(fleet, disposable: bool = False) -> bool:
+    """Create the fleet's network where it is missing; True when it was created."""
+    if any(network["name"] == fleet.network for network in _networks()):
+        return False
+    labels = {podman.LABEL: fleet.network, podman.LABEL_INVENTORY: fleet.directory}
+    if disposable:
+        labels[podman.LABEL_DISPOSABLE] = "yes"
     podman.call(
         "network",
         "create",
@@ -28,10 +64,7 @@ def ensure(fleet) -> bool:
         fleet.subnet,
         "--gateway",
         fleet.gateway,
-        "--label",
-        f"{podman.LABEL}={fleet.network}",
-        "--label",
-        f"{podman.LABEL_INVENTORY}={fleet.directory}",
+        *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
         fleet.network,
     )
     return True

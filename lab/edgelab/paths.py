@@ -15,5 +15,5 @@ MIRROR = STATE / "mirror"
 
 
 def instance(network: str) -> Path:
-    """Directory with the state of one lab instance, for example the pid of its mirror server."""
+    """Directory with the state of one lab instance."""
     return STATE / network

@@ -12,6 +12,7 @@ LABEL = "edgeai.lab"
 LABEL_HOST = "edgeai.lab.host"
 LABEL_ADDRESS = "edgeai.lab.address"
 LABEL_INVENTORY = "edgeai.lab.inventory"
+LABEL_DISPOSABLE = "edgeai.lab.disposable"  # another disposable lab may take its place
 
 
 @dataclass(frozen=True)

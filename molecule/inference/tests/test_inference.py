@@ -164,7 +164,7 @@ class TestFailures:
         lab("cut", CAMERA)
         try:
             # Shorter than the cluster takes to notice: what the API says meanwhile is old and looks healthy.
-            lost = verify(inference_verify_grace=10, inference_verify_deadline=20)
+            lost = verify(inference_verify_grace=5, inference_verify_deadline=12)
         finally:
             lab("heal", CAMERA)
         assert lost.code != 0
