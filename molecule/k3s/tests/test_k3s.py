@@ -244,6 +244,22 @@ def test_a_taken_port_ends_the_wait_early_with_cause_and_remedy(agent):
         agent.run_expect([0], "systemctl stop squatter")
 
 
+def test_a_missing_pause_image_is_told_before_any_pod_waits_for_it(agent):
+    """Ready says nothing of it: a node without the image takes pods and starts none."""
+    data = "/var/lib/rancher/k3s/agent"
+    agent.run_expect([0], f"systemctl stop k3s-agent && mv {data}/images {data}/images.away && rm -r {data}/containerd")
+    try:
+        failed = camera()
+        service = failed.one(START, CAMERA)
+        assert service["cause"] == "pause_image", service
+        assert service["waited_seconds"] < 60
+        assert "artifacts" in service["remedy"]
+    finally:
+        agent.run_expect([0], f"mv {data}/images.away {data}/images")
+    healed = camera()
+    assert healed.failed == set(), healed.text
+
+
 def test_a_wiped_host_is_told_apart_and_joins_after_its_node_was_deleted(agent):
     agent.run_expect([0], "systemctl stop k3s-agent && rm -r /etc/rancher/node")
     failed = camera()
