@@ -95,20 +95,4 @@ text:
   type: str
 """
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edgeai.sites.plugins.module_utils.host.report import assess
-
-
-def main():
-    module = AnsibleModule(
-        argument_spec={
-            "probes": {"type": "dict", "required": True},
-            "sites": {"type": "dict", "required": True},
-        },
-        supports_check_mode=True,
-    )
-    module.exit_json(changed=False, **assess(module.params["probes"], module.params["sites"]))
-
-
-if __name__ == "__main__":
-    main()
+# Its work is done by the action plugin of the same name, in the controller's own process.
