@@ -122,7 +122,7 @@ restart_reasons:
   type: list
   elements: str
 running:
-  description: Whether the unit is active or being started.
+  description: Whether systemd calls the unit active. A server is, once its API has answered.
   returned: success
   type: bool
 written:

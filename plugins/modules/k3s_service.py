@@ -40,6 +40,13 @@ options:
     type: str
     choices: [started, restarted]
     default: started
+  until:
+    description:
+      - What to wait for. V(serving) is enough for agents to join a server, some seconds before its own node is up;
+        labels are then left alone.
+    type: str
+    choices: [ready, serving]
+    default: ready
   wait_seconds:
     description: Deadline for the node to be up.
     type: int
@@ -121,6 +128,7 @@ def main() -> None:
             node_name=dict(type="str", required=True),
             version=dict(type="str", required=True),
             state=dict(type="str", choices=["started", "restarted"], default="started"),
+            until=dict(type="str", choices=["ready", "serving"], default="ready"),
             wait_seconds=dict(type="int", default=180),
             labels=dict(type="dict"),
         ),
@@ -130,7 +138,8 @@ def main() -> None:
     problems = labels.check(params["labels"] or {})
     if problems:
         module.fail_json(msg="; ".join(problems))
-    service = Service(params["runtime"], params["node_name"], params["version"], module.run_command)
+    service = Service(params["runtime"], params["node_name"], params["version"], module.run_command,
+                      serving_only=params["until"] == "serving")
     try:
         run(module, service)
     except (OSError, RuntimeError) as error:

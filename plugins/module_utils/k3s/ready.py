@@ -32,12 +32,14 @@ STARTUP_TAINTS = frozenset((
 
 class Wanted(NamedTuple):
     """What the node shall be. ``version_proved``: the binary on disk says exactly ``version``.
-    ``not_before``: monotonic seconds; an older process does not count (a restart was asked for)."""
+    ``not_before``: monotonic seconds; an older process does not count (a restart was asked for).
+    ``serving_only``: a server that lets agents join is enough; systemd calls it active once its API answers."""
 
     node_name: str
     version: str
     version_proved: bool = False
     not_before: float = 0.0
+    serving_only: bool = False
 
 
 class Unit(NamedTuple):
@@ -69,7 +71,7 @@ class Sample(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """``stage`` is where it stands: unit, api, node, version, lease, taints, pause, ready."""
+    """``stage`` is where it stands: unit, serving, api, node, version, lease, taints, pause, ready."""
 
     state: str
     stage: str
@@ -83,7 +85,8 @@ def judge(samples: list[Sample], wanted: Wanted, hopeless: bool = False) -> Verd
     the last verdict's reason says what was missing.
     """
     last = samples[-1]
-    verdict = _unit(last.unit, wanted) or _node(samples, wanted)
+    verdict = _unit(last.unit, wanted) or (
+        Verdict(READY, "serving", "") if wanted.serving_only else _node(samples, wanted))
     if verdict.state != PROGRESSING:
         return verdict
     if hopeless:

@@ -87,7 +87,7 @@ class Node:
                     reload=paths.unit_file(self.runtime) in texts or properties.get("NeedDaemonReload") == "yes",
                     enable=properties.get("UnitFileState") != "enabled",
                     restart_reasons=reasons if running else [],
-                    running=running, joined=self._existing.joined, warnings=warnings + self._foreign_files())
+                    running=unit.active == "active", joined=self._existing.joined, warnings=warnings + self._foreign_files())
 
     def apply(self, plan: Plan) -> None:
         """Write what the plan says. Config first: an interrupted run leaves nothing that could start by itself."""

@@ -29,10 +29,10 @@ class Outcome(NamedTuple):
 class Service:
     """The K3s unit of one kind of node on this host."""
 
-    def __init__(self, runtime: str, node_name: str, version: str, run: systemd.Run) -> None:
+    def __init__(self, runtime: str, node_name: str, version: str, run: systemd.Run, serving_only: bool = False) -> None:
         self.unit = paths.UNITS[runtime]
         self._run = run
-        self.wanted = ready.Wanted(node_name, version)
+        self.wanted = ready.Wanted(node_name, version, serving_only=serving_only)
         self._since = time.time()
         self._version = None  # type: str | None
         self._image_seen = False
@@ -83,7 +83,7 @@ class Service:
 
     def _sample(self) -> ready.Sample:
         sample = ready.Sample(at=time.monotonic(), wall=time.time(), unit=self.state())
-        if (sample.unit.active, sample.unit.sub) != ("active", "running"):
+        if (sample.unit.active, sample.unit.sub) != ("active", "running") or self.wanted.serving_only:
             return sample
         try:
             sample = self._ask(sample)

@@ -193,3 +193,13 @@ def test_sandbox_image(config, image):
 ])
 def test_has_image(names, wanted, found):
     assert ready.has_image(names, wanted) is found
+
+
+@pytest.mark.parametrize(("changes", "state", "stage"), [
+    ({"node": None, "api_error": "not asked"}, READY, "serving"),
+    ({"unit": unit(active="activating", sub="start")}, PROGRESSING, "unit"),
+    ({"unit": unit(active="failed", sub="failed")}, FAILED, "unit"),
+])
+def test_a_server_that_serves_is_enough_for_agents(changes, state, stage):
+    verdict = ready.judge([sample(**changes)], WANTED._replace(serving_only=True))
+    assert (verdict.state, verdict.stage) == (state, stage)
