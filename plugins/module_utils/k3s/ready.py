@@ -22,6 +22,7 @@ FAILED = "failed"
 LEASE_MAX_AGE = 40.0       # seconds; Kubernetes calls a node unknown after this
 CLOCK_TOLERANCE = 2.0      # seconds that a lease may seem to be from the future (time is being slewed)
 PAUSE_PATIENCE = 20.0      # seconds for the import of the sandbox image after everything else is well
+IMAGE_LIST_SECONDS = 60.0  # after the start of a kubelet, until its list of images is surely its own
 MAX_RESTARTS = 4           # a start that systemd repeated so often is a crash loop, even if nobody knows why
 
 STARTUP_TAINTS = frozenset((
@@ -210,6 +211,19 @@ def sandbox_image(containerd_config: str) -> str:
     """The sandbox (pause) image that containerd was configured with; "" when the file does not say."""
     found = re.search(r"^\s*sandbox(?:_image)?\s*=\s*[\"']([^\"']+)[\"']", containerd_config, re.MULTILINE)
     return found.group(1) if found else ""
+
+
+def reported_images(sample: Sample) -> list[str]:
+    """Names of images in the node's status, if it was written late enough by the kubelet that runs now.
+
+    A kubelet starts with the list that its predecessor wrote and counts anew every 30 s. The list has the largest
+    images only, so its silence is no proof of anything."""
+    heartbeat = heartbeat_time(sample.node)
+    started = sample.wall - (sample.at - sample.unit.started)
+    if heartbeat is None or heartbeat < started + IMAGE_LIST_SECONDS:
+        return []
+    reported = ((sample.node or {}).get("status") or {}).get("images") or []
+    return [name for entry in reported for name in entry.get("names") or []]
 
 
 def has_image(names: list[str], wanted: str) -> bool:

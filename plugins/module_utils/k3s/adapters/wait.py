@@ -110,13 +110,11 @@ class Service:
             self.wanted = self.wanted._replace(version_proved=self._version == self.wanted.version)
 
     def _missing_image(self, sample: ready.Sample) -> str | None:
-        """The sandbox image if it is missing. The node's status lists the largest images only, so its silence is
-        no proof, and containerd is asked."""
+        """The sandbox image if it is missing. What the node's status does not prove, containerd is asked."""
         if sample.node is None or self._image_seen:
             return "" if self._image_seen else None
         image = ready.sandbox_image(files.read(paths.AGENT + "/etc/containerd/config.toml"))
-        reported = (sample.node.get("status") or {}).get("images") or []
-        names = [name for entry in reported for name in entry.get("names") or []]
+        names = ready.reported_images(sample)
         self._image_seen = not image or ready.has_image(names, image) or ready.has_image(self._imported(), image)
         return "" if self._image_seen else image
 

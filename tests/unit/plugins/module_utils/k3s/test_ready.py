@@ -203,3 +203,14 @@ def test_has_image(names, wanted, found):
 def test_a_server_that_serves_is_enough_for_agents(changes, state, stage):
     verdict = ready.judge([sample(**changes)], WANTED._replace(serving_only=True))
     assert (verdict.state, verdict.stage) == (state, stage)
+
+
+@pytest.mark.parametrize(("heartbeat_age", "names"), [
+    (300.0, []),            # written before K3s started, 100 s ago: seen to name images that were gone
+    (90.0, []),             # 10 s after the start: the list may still be the predecessor's
+    (5.0, ["pause:3.6"]),
+])
+def test_images_in_a_nodes_status_count_once_this_kubelet_has_counted_them(heartbeat_age, names):
+    seen = node(heartbeat_age=heartbeat_age)
+    seen["status"]["images"] = [{"names": ["pause:3.6"]}]
+    assert ready.reported_images(sample(node=seen)) == names
