@@ -16,6 +16,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.bundle.images import 
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import SCHEMA, parse_manifest
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.packages import gpu_packages as packages_of_gpu
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.workloads import node_images as images_of_node
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.plugin_manifest import PLUGIN_IMAGE, PROOF_IMAGE
 
 
 def _speaking(function):
@@ -44,9 +45,9 @@ def gpu_packages(gpu, packages=None, version="", drivers=None, state="present"):
     return packages_of_gpu(gpu, packages, version, drivers, state)
 
 
-def node_images(workloads, node):
-    """Return the images that workloads need on a node."""
-    return images_of_node(workloads, node)
+def node_images(workloads, node, gpu_images=(PLUGIN_IMAGE, PROOF_IMAGE)):
+    """Return the images that workloads and the GPU of a node need on it."""
+    return images_of_node(workloads, node, gpu_images)
 
 
 class FilterModule:

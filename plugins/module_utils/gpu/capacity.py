@@ -12,7 +12,6 @@ from typing import Any, Dict, Iterable, List, Optional
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
     ABSENT,
-    FAILED,
     HEALTHY,
     PROGRESSING,
     UNKNOWN,
@@ -21,7 +20,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
     Object,
     condition,
 )
-from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import judge_pod
+from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import crashed, judge_pod
 
 CHECK = "gpu.allocatable"
 RESOURCE = "nvidia.com/gpu"
@@ -137,7 +136,7 @@ def _plugin_finding(expected: GpuNode, evidence: Evidence) -> Finding:
         return Finding(CHECK, PROGRESSING, "there is no pod of the device plugin on it", "one",
                        "is the node labelled %s=%s, or cordoned with a taint?" % (PLUGIN_LABEL, expected.plugin_class))
     finding = judge_pod(pods[0], evidence)
-    if finding.state == FAILED and "does not stay up" in finding.found or "restarted" in finding.found:
+    if crashed(pods[0]) and finding.state != HEALTHY:
         remedy = ("%s. Does the host see its GPU (preflight, check gpu), and does K3s know the runtime nvidia "
                   "(restart K3s after the toolkit was installed)?" % finding.remedy)
         return Finding(CHECK, finding.state, "the device plugin: " + finding.found, finding.wanted, remedy)

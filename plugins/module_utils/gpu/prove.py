@@ -195,3 +195,22 @@ def _open(name: str, finding: Finding, bad_since: Dict[str, float], elapsed: flo
 
 def _proof_pods(evidence: Evidence) -> List[Object]:
     return [pod for pod in evidence.pods.values() if PROOF_LABEL in (pod["metadata"].get("labels") or {})]
+
+
+def message(site: str, results: List[Result]) -> str:
+    """Return one line when all is well, and what is wrong node by node when not."""
+    if not results:
+        return "site %s: no node with a GPU is expected, and nothing out of nothing proves nothing" % site
+    said = [result.describe() for result in results]
+    text = "site %s: %d of %d nodes offer their GPUs" % (
+        site, sum(node["allocatable"] == node["expected"] for node in said), len(said))
+    counts = {word: sum(node["proof"] == word for node in said) for word in ("pass", "simulated", "in use", "fail")}
+    told = ", ".join("%d %s" % (count, word) for word, count in counts.items() if count)
+    lines = [text + ("; proof: " + told if told else "")]
+    for result in results:
+        for finding in result.findings:
+            if finding.state != HEALTHY:
+                remedy = ". To do: " + finding.remedy if finding.remedy else ""
+                lines.append("  %s: %s: found %s, wanted %s%s" % (result.node.name, finding.check,
+                                                               finding.found.rstrip("."), finding.wanted, remedy))
+    return "\n".join(lines)
