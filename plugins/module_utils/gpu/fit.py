@@ -158,5 +158,5 @@ def _no_room_for_two(workload_gpus, free, shared, workload_memory_mib, memory_mi
 
 
 def _memory_obstacle(workload_memory_mib, memory_mib, memory_in_use_mib, node):
-    return (f"{max(0, memory_mib - memory_in_use_mib)} of {memory_mib} MiB free on the shared GPU of {node}, {workload_memory_mib} MiB "
-            f"needed for the new pod")
+    free = max(0, memory_mib - memory_in_use_mib)
+    return f"{free} of {memory_mib} MiB free on the shared GPU of {node}, {workload_memory_mib} MiB needed for the new pod"
