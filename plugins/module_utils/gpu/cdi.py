@@ -25,10 +25,11 @@ _NUMBERED = re.compile(r"(?:gpu)?\d+(?::\d+)?\Z")
 
 
 class Spec(NamedTuple):
-    """``paths`` must exist on the host; ``versions`` are the driver versions in the names of libraries."""
+    """``nodes`` are the devices in a container, ``paths`` must exist on the host; ``versions`` are the driver versions in the names of libraries."""
 
     kind: str
     devices: tuple
+    nodes: tuple
     paths: tuple
     versions: frozenset
     generated: bool
@@ -47,11 +48,13 @@ def parse(text):
             paths.append(item["hostPath"])
         elif item.get("_list") in ("deviceNodes", "hooks") and item.get("path"):
             paths.append(item["path"])
+    nodes = [item["path"] for item in items if item.get("_list") == "deviceNodes" and item.get("path")]
     versions = frozenset(found.group(1) for found in map(_DRIVER_FILE.search, paths) if found)
     comments = [line for line in text.splitlines() if line.lstrip().startswith("#")]
     hooks = [item.get("path", "") for item in items if item.get("_list") == "hooks"]
     return Spec(
-        kind=top.get("kind", ""), devices=devices, paths=tuple(dict.fromkeys(paths)), versions=versions,
+        kind=top.get("kind", ""), devices=devices, nodes=tuple(dict.fromkeys(nodes)), paths=tuple(dict.fromkeys(paths)),
+        versions=versions,
         # Nobody writes dozens of library mounts and hooks by hand, and nvidia-ctk writes no comments.
         generated=top.get("kind") == KIND and not comments and bool(devices)
         and all(path.rpartition("/")[2] in ("nvidia-cdi-hook", "nvidia-ctk") for path in hooks) and bool(hooks or versions),
@@ -60,9 +63,9 @@ def parse(text):
 
 
 def summary(text):
-    """What ``host_probe`` reports of a specification: ``{"kind", "devices", "versions", "generated"}``."""
+    """What ``host_probe`` reports of a specification; ``driver`` is the version in the names of its libraries, or empty."""
     spec = parse(text)
-    return {"kind": spec.kind, "devices": list(spec.devices), "versions": sorted(spec.versions), "generated": may_be_removed(spec)}
+    return {"kind": spec.kind, "devices": list(spec.devices), "nodes": list(spec.nodes), "driver": max(spec.versions, default="")}
 
 
 def stale_because(spec, missing, loaded):
