@@ -100,7 +100,8 @@ def detect(nvidia):
     soc = generations.soc_of(nvidia.get("tegra_compatible", ()))
     l4t = generations.l4t_release(nvidia.get("tegra_release", ""))
     jetpack, cuda = generations.jetpack_of(l4t)
-    problems = set(_tegra_problems(nvidia, l4t) if tegra else _card_problems(nvidia, devices, driver))
+    problems = set(_tegra_problems(nvidia, l4t) if tegra else ())
+    problems.update(_card_problems(nvidia, devices, driver) if devices else ())
     return Gpu(
         kind=kinds[0], kinds=kinds, devices=devices, soc=soc, l4t=l4t, jetpack=jetpack, cuda=cuda, driver=driver,
         model=nvidia.get("tegra_model", "") if tegra else devices[0].model,
