@@ -11,7 +11,12 @@ from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import 
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.images import find_image
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import parse_manifest
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import plugin_manifest as manifests
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.capacity import GpuError, describe_site, parse_nodes
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.capacity import (
+    RESOURCE,
+    GpuError,
+    describe_site,
+    parse_nodes,
+)
 
 SETTINGS = ("count", "replicas", "sharing", "mig", "resource")
 RUNTIMES = ("k3s_server", "k3s_agent")
@@ -55,7 +60,8 @@ def gpu_images(nodes, bundle, image=manifests.PROOF_IMAGE):
 
 def gpu_capacity(nodes):
     """Return {node: {allocatable, shared}}, what the nodes are expected to offer."""
-    return {node["name"]: {"allocatable": node["expected"], "shared": node["sharing"] != "none"}
+    # Workloads ask for whole GPUs or shares of them; MIG profiles of other names are none to them.
+    return {node["name"]: {"allocatable": node["expected"] if node["resource"] == RESOURCE else 0, "shared": node["sharing"] != "none"}
             for node in describe_site(parse_nodes(_plain(nodes)))}
 
 
