@@ -141,7 +141,6 @@ def _plugin(name: str, node: GpuNode, image: str, namespace: str, runtime_class:
         "name": NAME,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
-        "command": [NAME],
         "env": _env(env),
         # Only a privileged container may name its devices by environment variable, as the plugin has to.
         "securityContext": {"privileged": True},

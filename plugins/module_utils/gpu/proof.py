@@ -183,7 +183,8 @@ def _excerpt(log: str) -> str:
 def _job(node: GpuNode, image: str, run: str, seconds: int, runtime_class: str, asks: bool) -> Object:
     name = "%s-%s-%s" % ("proof" if asks else "free", node.name[:36].replace(".", "-").rstrip("-"), run)
     labels = {MANAGED_BY_LABEL: MANAGED_BY, PROOF_LABEL: name}
-    limits = {"memory": "512Mi"}
+    # A CUDA context alone takes some hundred MiB, on a Jetson of the same memory.
+    limits = {"memory": "1Gi"}
     if asks:
         limits[node.resource] = "1"
     container = {
