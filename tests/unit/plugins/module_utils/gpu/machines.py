@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.evidence import SECURE_BOOT
 from ansible_collections.edgeai.sites.plugins.module_utils.host.sources import LocalHost
 
@@ -32,7 +34,6 @@ class Machine(LocalHost):
         self._place(path).unlink()
 
     def _place(self, path):
-        from pathlib import Path
         place = Path(self.path(path))
         place.parent.mkdir(parents=True, exist_ok=True)
         return place
@@ -141,17 +142,21 @@ JETSONS = {
     "Nano": ("NVIDIA Jetson Nano Developer Kit", "tegra210", ("32", "7.6"), "tegra", "32.7.6", "4.6.6", "10.2", "maxwell"),
     "TX2": ("NVIDIA Jetson TX2 Developer Kit", "tegra186", ("32", "7.1"), "tegra", "32.7.1", "4.6.1", "10.2", "pascal"),
     "AGX Xavier": ("Jetson-AGX", "tegra194", ("35", "6.0"), "tegra", "35.6", "5.1.4", "11.4", "volta"),
-    "Xavier NX": ("NVIDIA Jetson Xavier NX Developer Kit", "tegra194", ("35", "4.1"), "tegra", "35.4.1", "5.1.2", "11.4", "volta"),
+    "Xavier NX": ("NVIDIA Jetson Xavier NX Developer Kit", "tegra194", ("35", "4.1"), "tegra", "35.4.1", "5.1.2", "11.4",
+                  "volta"),
     "Orin Nano r36": ("NVIDIA Jetson Orin Nano Engineering Reference Developer Kit Super", "tegra234", ("36", "4.3"), "nvidia",
                       "36.4.3", "6.2", "12.6", "ampere"),
     "Orin NX r36": ("NVIDIA Jetson Orin NX Engineering Reference Developer Kit", "tegra234", ("36", "4.0"), "nvidia", "36.4",
                     "6.1", "12.6", "ampere"),
-    "AGX Orin r36": ("NVIDIA Jetson AGX Orin Developer Kit", "tegra234", ("36", "3.0"), "nvidia", "36.3", "6.0", "12.2", "ampere"),
-    "AGX Orin r39": ("NVIDIA Jetson AGX Orin Developer Kit", "tegra234", ("39", "2.0"), "nvidia", "39.2", "7.2", "13.2", "ampere"),
+    "AGX Orin r36": ("NVIDIA Jetson AGX Orin Developer Kit", "tegra234", ("36", "3.0"), "nvidia", "36.3", "6.0", "12.2",
+                     "ampere"),
+    "AGX Orin r39": ("NVIDIA Jetson AGX Orin Developer Kit", "tegra234", ("39", "2.0"), "nvidia", "39.2", "7.2", "13.2",
+                     "ampere"),
     "AGX Orin of next year": ("NVIDIA Jetson AGX Orin Developer Kit", "tegra234", ("39", "9.1"), "nvidia", "39.9.1", "7.x", "",
                               "ampere"),
     "Thor": ("NVIDIA Jetson AGX Thor Developer Kit", "tegra264", ("38", "2.1"), "nvidia", "38.2.1", "7.0", "13.0", "blackwell"),
-    "Thor r38.4": ("NVIDIA Jetson AGX Thor Developer Kit", "tegra264", ("38", "4.0"), "nvidia", "38.4", "7.1", "13.0", "blackwell"),
+    "Thor r38.4": ("NVIDIA Jetson AGX Thor Developer Kit", "tegra264", ("38", "4.0"), "nvidia", "38.4", "7.1", "13.0",
+                   "blackwell"),
 }
 #: What a Thor's GPU looks like on its internal bus.
 THOR = dict(pci("0000:01:00.0", "0x2b00"), **nvrm("580.00", arch="aarch64"))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import cdi, csv, generations
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.detect import PROBLEMS, Driver, Gpu, describe, detect
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.evidence import SECURE_BOOT, collect
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.evidence import SECURE_BOOT, _secure_boot, collect
 
 # pytest imports test files by their path, so that neighbours are no modules of a package.
 _SPEC = importlib.util.spec_from_file_location("gpu_machines", Path(__file__).with_name("machines.py"))
@@ -61,7 +61,8 @@ def test_evidence_of_an_older_probe_is_understood():
 
 
 def test_a_jetson_with_a_card_has_both(tmp_path):
-    machine = machines.jetson(tmp_path, "NVIDIA IGX Orin", "tegra234", ("36", "4.0"), extra=machines.pci("0005:01:00.0", "0x2230"))
+    machine = machines.jetson(
+        tmp_path, "NVIDIA IGX Orin", "tegra234", ("36", "4.0"), extra=machines.pci("0005:01:00.0", "0x2230"))
     gpu = detect(collect(machine))
     assert (gpu.kind, gpu.kinds, gpu.generation) == ("tegra", ("tegra", "dgpu"), "ampere")
     assert "10de:2230" in describe(gpu)
@@ -172,10 +173,8 @@ def test_secure_boot_that_the_firmware_does_not_tell(tmp_path):
     def refused(path, limit=0):
         raise PermissionError(1, "Operation not permitted", path)
 
-    found, machine.read_bytes = machine.read_bytes, refused
-    from ansible_collections.edgeai.sites.plugins.module_utils.gpu.evidence import _secure_boot
+    machine.read_bytes = refused
     assert _secure_boot(machine) is None
-    machine.read_bytes = found
 
 
 def test_packages_of_dpkg_and_their_states(tmp_path):
@@ -201,7 +200,8 @@ def test_packages_of_rpm(tmp_path):
 def test_csv_targets_that_are_missing(tmp_path):
     machine = machines.jetson(tmp_path, "NVIDIA Jetson AGX Orin", "tegra234", ("39", "2.0"), "nvidia")
     machine.write(f"{csv.DIRECTORY}/drivers.csv", "\n".join([
-        "# libraries", "lib, /usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1.1", "lib, /usr/lib/aarch64-linux-gnu/tegra/libcuda.so.1.1",
+        "# libraries", "lib, /usr/lib/aarch64-linux-gnu/nvidia/libcuda.so.1.1",
+        "lib, /usr/lib/aarch64-linux-gnu/tegra/libcuda.so.1.1",
         "sym, /gone", "dev, /dev/video*", "nonsense", "lib, relative", ""]))
     machine.write(f"{csv.DIRECTORY}/extra.csv", "lib, /not/looked/at\n")
     assert collect(machine)["csv"] == {
