@@ -128,9 +128,16 @@ def test_debian_calls_the_module_by_another_name_and_links_through_alternatives(
 def test_a_32_bit_library_does_not_count(tmp_path):
     machine = machines.card(tmp_path, "0x27b8")
     machine.programs["ldconfig -p"] += "\tlibnvidia-ml.so.1 (libc6) => /usr/lib/i386-linux-gnu/libnvidia-ml.so.1\n"
-    assert detect(collect(machine)).driver.userspace == "580.95.05"
+    assert collect(machine)["libraries"]["libnvidia-ml.so.1"]["path"].startswith(machines.X86_LIBRARIES)
     machine.programs["ldconfig -p"] = "\tlibcuda.so.1 (libc6) => /usr/lib/i386/libcuda.so.1\n" + machine.programs["ldconfig -p"]
     assert collect(machine)["libraries"]["libcuda.so.1"]["path"].startswith(machines.X86_LIBRARIES)
+
+
+def test_libraries_whose_files_are_gone_are_missing(tmp_path):
+    machine = machines.card(tmp_path, "0x27b8")
+    for name in ("libcuda", "libnvidia-ml"):
+        machine.remove(f"{machines.X86_LIBRARIES}/{name}.so.580.95.05")
+    assert detect(collect(machine)).problems == ("userspace_missing",)
 
 
 def test_without_ldconfig_libraries_are_looked_for_and_their_absence_proves_nothing(tmp_path):
