@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from edgelab import airgap, authority, debs, engine, images, locks, packages, paths
+from edgelab import airgap, authority, debs, engine, gpu_images, images, locks, packages, paths
 from edgelab.errors import LabError
 from edgelab.progress import say, step
 
@@ -106,7 +106,7 @@ def _package_entries(folder: Path) -> list[dict]:
 def _fingerprint(chosen: engine.Engine) -> str:
     """Names a mirror's content by everything it is made from."""
     placed = os.environ.get("EDGEAI_ARTIFACTS", "")
-    parts = [repr((chosen.version, chosen.origin)), engine.tree_hash(paths.LAB / "edgelab", paths.LAB / "inference", paths.LAB / "gpu")]
+    parts = [repr((chosen.version, chosen.origin)), engine.tree_hash(paths.LAB / "edgelab", paths.LAB / "inference", paths.LAB / "gpu"), engine.file_hash(gpu_images.MESSAGES)]
     for root in (chosen.directory, *([Path(placed)] if placed else [])):
         parts += [
             f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
@@ -122,6 +122,7 @@ def _build(chosen: engine.Engine, target: Path) -> None:
         new = Path(scratch) / "mirror"
         (new / "images").mkdir(parents=True)
         golden = images.ensure(new / "images")
+        gpu_images.ensure(new / "images")
         placed = os.environ.get("EDGEAI_ARTIFACTS", "")
         if placed:
             _copy(Path(placed), new)

@@ -88,6 +88,9 @@ def kernel_files(state):
     if state.word != "absent":
         for name, value in DGPU["pci"].items():
             trees["pci"][f"{DGPU['slot']}/{name}"] = value + "\n"
+        bound = "nouveau" if state.word == "nouveau" else "nvidia" if state.loaded else ""
+        if bound:
+            trees["pci"][f"{DGPU['slot']}/driver"] = f"-> ../../../bus/pci/drivers/{bound}"
     trees["firmware"][EFI] = b"\x06\0\0\0" + (b"\x01" if state.word == "secure-boot" else b"\0")
     if state.loaded:
         trees["module"]["nvidia/version"] = state.loaded + "\n"
@@ -216,7 +219,7 @@ def apply(state):
         for path, content in files.items():
             target = RUN / tree / path
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content if isinstance(content, bytes) else content.encode())
+            _write_file(target, content, 0o444)
     for tree, target in OVERLAYS.items():
         if trees[tree]:
             _mount(target, "-t", "overlay", "-o", f"lowerdir={RUN / tree}:{target}", "edgelab-hardware", target)
