@@ -44,9 +44,9 @@ def files(host, kind, directory):
     found = []
     for path in paths:
         if kind == "deb":
-            code, output = host.run("dpkg-deb", "--show", "--showformat=${Package}\t${Version}\t${Architecture}\n", host.path(path))
+            code, output = host.run("dpkg-deb", "--show", "--showformat=${Package}\t${Version}\t${Architecture}\n", path)
         else:
-            code, output = host.run("rpm", "-qp", "--qf", "%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n", host.path(path))
+            code, output = host.run("rpm", "-qp", "--qf", "%{NAME}\t%{EPOCHNUM}:%{VERSION}-%{RELEASE}\t%{ARCH}\n", path)
         if code:
             raise Failed("%s is no package: %s. Run the artifacts step with artifacts_verify: always" % (path, output.strip()[-200:]))
         found += packages.parse_files(output, [path])
