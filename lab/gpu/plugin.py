@@ -25,6 +25,8 @@ RESOURCE = "nvidia.com/gpu"
 VOLUMES = "/var/run/nvidia-container-devices"
 STRATEGIES = ("envvar", "volume-mounts", "cdi-cri", "cdi-annotations")
 WATCH_SECONDS = 1.0
+# The real one looks for its devices anew; until then the node has none.
+RESTART_SECONDS = 2.0
 
 
 class Failure(Exception):
@@ -218,6 +220,7 @@ def serve(resource, strategies, devices, replicas, one_only):
             if server:
                 say("inotify: kubelet.sock created, restarting")
                 server.stop()
+                stopped.wait(RESTART_SECONDS)
             server = Server(grpc, resource, strategies, devices, replicas, one_only)
             try:
                 server.start()

@@ -25,10 +25,13 @@ class _Resource:
 
 
 class DeviceManager:
-    """`plugin` objects have `watch()`, which yields lists of devices till the plugin is gone, `allocate(ids)`, `close()`."""
+    """`plugin` objects have `watch()`, which yields lists of devices till the plugin is gone, `allocate(ids)`, `close()`.
 
-    def __init__(self, changed=lambda: None, clock=time.monotonic):
-        self._changed, self._clock = changed, clock
+    What changes shows in the node with the next status, up to ten seconds later, as with the real kubelet.
+    """
+
+    def __init__(self, clock=time.monotonic):
+        self._clock = clock
         self._lock = threading.RLock()
         self._resources, self._held, self._checkpoint = {}, {}, None
 
@@ -68,7 +71,6 @@ class DeviceManager:
                         return
                     resource.devices = {d["ID"]: d["health"] == "Healthy" for d in devices}
                     resource.gone_since = None
-                self._changed()
         except Exception as problem:
             log.kubernetes("E", "endpoint.go:106", f'"listAndWatch ended unexpectedly for device plugin" err="{problem}" '
                            f'resourceName="{name}"')
@@ -78,7 +80,6 @@ class DeviceManager:
             resource.plugin, resource.gone_since = None, self._clock()
             resource.devices = dict.fromkeys(resource.devices, False)
         plugin.close()
-        self._changed()
 
     def amounts(self):
         """{resource: (capacity, allocatable)}"""
@@ -89,6 +90,10 @@ class DeviceManager:
                     resource.devices = {}
                 found[name] = len(resource.devices), sum(resource.devices.values())
             return found
+
+    def totals(self):
+        """{resource: devices that can be given}, as the kubelet counts and not as the node's status says."""
+        return {name: usable for name, (_, usable) in self.amounts().items()}
 
     def has(self, spec):
         """Does the pod ask for a resource of a plugin that was ever here?"""

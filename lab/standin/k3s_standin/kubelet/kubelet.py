@@ -46,7 +46,7 @@ class Kubelet:
         self.pause_image = self.settings.text("pause-image", build_info.PAUSE_IMAGE)
         self.handlers = ["runc"]
         self.runtime_programs = {}       # handler -> program that wraps runc
-        self.devices = devices.DeviceManager(self._status_changed)
+        self.devices = devices.DeviceManager()
         self.client = None
         self._node = None
         self._workers, self._lock = {}, threading.Lock()
@@ -70,7 +70,7 @@ class Kubelet:
         self.handlers += self.runtime_programs
         self.runtime.prepare()
         self._write_containerd_files()
-        self.images.changed = self._status_changed
+        self.images.changed = self._images_changed
 
     def _write_containerd_files(self):
         etc = self.agent.dir / "etc"
@@ -336,17 +336,15 @@ class Kubelet:
 
     def _admit(self, worker, pod):
         others = [w.pod for w in self._workers.values() if not w.rejected and w._phase() not in ("Failed", "Succeeded")]
-        allocatable = dict(((self._node or {}).get("status") or {}).get("allocatable") or {})
+        allocatable = ((self._node or {}).get("status") or {}).get("allocatable") or {}
         worker.rejected = None
-        if not worker.known():
-            allocatable.update({name: free for name, (_, free) in self.devices.amounts().items()})
-            short = pods.exceeds(pod, others, allocatable)
+        try:
+            self.devices.admit(pod, {p["metadata"]["uid"] for p in others})
+        except devices.NotAdmitted as problem:
+            worker.rejected = devices.rejection(problem)
+        if not worker.rejected and not worker.known():
+            short = pods.exceeds(pod, others, {**allocatable, **self.devices.totals()})
             worker.rejected = pods.rejection(short) if short else None
-        if not worker.rejected:
-            try:
-                self.devices.admit(pod, {p["metadata"]["uid"] for p in others})
-            except devices.NotAdmitted as problem:
-                worker.rejected = devices.rejection(problem)
         if worker.rejected:
             self.event(pod, "Warning", worker.rejected[0], worker.rejected[1].split("Pod was rejected: ")[1])
 
@@ -378,7 +376,7 @@ class Kubelet:
         with self._lock:
             return [w.pod for w in self._workers.values()]
 
-    def _status_changed(self):
+    def _images_changed(self):
         self._status_due.set()
 
     def runtime_handler(self, runtime_class):

@@ -576,6 +576,7 @@ class PodWorker(threading.Thread):
     def _publish_rejection(self):
         reason, message = self.rejected
         self._send({"phase": "Failed", "reason": reason, "message": message, "startTime": self._start_time,
+                    "containerStatuses": None, "initContainerStatuses": None,
                     "observedGeneration": self.pod["metadata"].get("generation", 1)})
 
     def _send(self, status):
