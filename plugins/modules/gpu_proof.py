@@ -140,6 +140,11 @@ nodes:
   returned: always
   type: list
   elements: dict
+left:
+  description: Jobs that could not be deleted; the cluster does it after their deadline.
+  returned: when not in check mode
+  type: list
+  elements: str
 verdicts:
   description: Rows of check, verdict (pass, fail, inconclusive), found, wanted, remedy and host.
   returned: always
@@ -194,10 +199,11 @@ def check(params, api):
     result = dict(
         healthy=bool(results) and all(result.good for result in results),
         seconds=round(elapsed, 1),
+        left=hands.kept,
         nodes=[result.describe() for result in results],
         verdicts=[row for result in results for row in result.verdicts()],
     )
-    return result, message(params["site"], results), hands.kept
+    return result, message(params["site"], results)
 
 
 def main():
@@ -207,12 +213,12 @@ def main():
     if module.check_mode:
         module.exit_json(changed=False, msg="check mode: nothing is proven", nodes=[], verdicts=[])
     try:
-        result, msg, kept = check(module.params, client.KubeApi.from_kubeconfig(module.params["kubeconfig"]))
+        result, msg = check(module.params, client.KubeApi.from_kubeconfig(module.params["kubeconfig"]))
     except (client.ApiError, GpuError) as error:
         module.fail_json(msg="site %s: %s" % (module.params["site"], error), exception=traceback.format_exc())
-    if kept:
+    if result["left"]:
         module.warn("site %s: could not delete the Jobs %s; the cluster does it after their deadline"
-                    % (module.params["site"], ", ".join(kept)))
+                    % (module.params["site"], ", ".join(result["left"])))
     if not result["healthy"]:
         module.fail_json(msg=msg, **result)
     module.exit_json(changed=False, msg=msg, **result)
