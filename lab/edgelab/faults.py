@@ -9,7 +9,7 @@ import json
 import re
 from dataclasses import dataclass
 
-from edgelab import hosts, podman
+from edgelab import hardware, hosts, podman
 from edgelab.errors import LabError
 from edgelab.progress import say
 
@@ -77,6 +77,7 @@ KINDS = {
     "disk-full": "disk-full [DIRECTORY [FREE_MIB]]: DIRECTORY (default /var/lib/rancher) has FREE_MIB (default 1) left",
     "port-taken": "port-taken PORT: another program listens on a TCP port",
     "half-written": "half-written FILE: cut a file on the host to half its size",
+    "gpu": f"gpu WORD: the simulated GPU is {', '.join(hardware.WORDS)}",
     "power-off": "power-off: pull the plug; `lab up` or `power-on` boots the host again",
     "power-on": "power-on: boot a host that was powered off",
     "set": "set KEY VALUE: ask the stand-in engine for a fault, e.g. set api-429 5; VALUE is JSON or a word",
@@ -120,6 +121,9 @@ def parse(kind: str, arguments) -> Request:
     elif kind == "set":
         if len(arguments) == 2 and re.fullmatch(r"[a-z0-9][a-z0-9-]*", arguments[0]):
             return Request(kind, tuple(arguments))
+    elif kind == "gpu":
+        if len(arguments) == 1 and arguments[0] in hardware.WORDS:
+            return Request(kind, (arguments[0],))
     elif kind in ("clear", "show", "power-off", "power-on"):
         if not arguments:
             return Request(kind)
@@ -166,10 +170,22 @@ def apply(name: str, request: Request) -> None:
         key, word = request.arguments
         _write(container.id, {**_keys(container.id), key: value(word)})
         say(f"  {name}: {FAULTS_FILE} has {key} = {json.dumps(value(word))}")
+    elif request.kind == "gpu":
+        _break_gpu(container.id, name, request.arguments[0])
     elif request.kind == "clear":
         podman.execute(container.id, _DISK_FREE + _PORTS_FREE + _FILES_BACK)
         _write(container.id, {})
+        hardware.apply(container.id)
         say(f"  {name}: faults cleared")
+
+
+def _break_gpu(container: str, name: str, word: str) -> None:
+    """The word stays in the faults file, so that the host looks the same after a reboot."""
+    hardware.require(container, name)
+    keys = {key: kept for key, kept in _keys(container).items() if key != "gpu"}
+    _write(container, keys if word == "present" else {**keys, "gpu": word})
+    hardware.apply(container)
+    say(f"  {name}: gpu {word}: {hardware.WORDS[word]}")
 
 
 def _number(word: str, low: int, high: int) -> bool:

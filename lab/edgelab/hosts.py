@@ -4,7 +4,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from edgelab import machine, paths, podman, ssh
+from edgelab import hardware, machine, paths, podman, ssh
 from edgelab.errors import LabError
 from edgelab.process import run
 from edgelab.progress import step
@@ -180,8 +180,10 @@ def _boot(fleet, host, found, image, public_key) -> None:
             action = "already up"
         state, is_cut, key = wait(f"{fleet.network}-{host.name}", host.address, public_key)
         ssh.remember({host.address: key})
+        simulated = hardware.ensure(f"{fleet.network}-{host.name}", host.gpu)
         line.note = (
             f"{host.address:<15} {action}, {state}{', link cut (lab heal mends it)' if is_cut else ', SSH answers'}"
+            f"{simulated}"
         )
         if not is_cut:
             _log_in(host.name, host.address)

@@ -17,7 +17,7 @@ REPOSITORY = "localhost/edgeai-lab-host"
 _LABEL = "edgeai.lab.image=host"
 PACKAGES = (
     "systemd systemd-sysv dbus python3 openssh-server iproute2 iputils-ping iptables nftables conntrack kmod procps "
-    "curl sqlite3 openssl ca-certificates zstd"
+    "curl sqlite3 openssl ca-certificates zstd python3-grpcio"
 ).split()
 
 # Files of the image, by path. They make a container boot quietly and quickly; nothing here prepares for K3s.
@@ -59,6 +59,23 @@ ExecStart=/usr/sbin/nft -f /etc/edgeai-lab/link.nft
 [Install]
 WantedBy=sysinit.target
 """,
+    # GPU hardware that is not there, see hardware.py; before anything that could look for it.
+    "etc/systemd/system/edgelab-hardware.service": """\
+[Unit]
+Description=Simulated hardware of this host
+ConditionPathExists=/etc/edgeai-lab/hardware/KIND
+DefaultDependencies=no
+After=local-fs.target systemd-tmpfiles-setup-dev.service
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=/usr/bin/python3 /etc/edgeai-lab/hardware/simulate.py boot
+
+[Install]
+WantedBy=sysinit.target
+""",
     # The kernel log belongs to the whole machine, not to this host.
     "etc/systemd/journald.conf.d/edgelab.conf": "[Journal]\nReadKMsg=no\nStorage=persistent\nSystemMaxUse=64M\n",
     "etc/dpkg/dpkg.cfg.d/edgelab": """\
@@ -76,7 +93,7 @@ MASKED = (
     "sys-kernel-tracing.mount sys-fs-fuse-connections.mount dev-hugepages.mount proc-sys-fs-binfmt_misc.automount "
     "systemd-journald-audit.socket"
 ).split()
-ENABLED = ("ssh.service", "edgelab-host-keys.service", "edgelab-link.service")
+ENABLED = ("ssh.service", "edgelab-host-keys.service", "edgelab-link.service", "edgelab-hardware.service")
 REMOVED = (
     "usr/share/doc",
     "usr/share/man",

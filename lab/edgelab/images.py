@@ -22,7 +22,7 @@ PACKAGES = (
     "libpython3.11-minimal libpython3.11-stdlib python3.11-minimal python3-numpy"
 ).split()
 _MULTIARCH = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
-_PYTHON = "/usr/bin/python3.11"
+PYTHON = "/usr/bin/python3.11"
 _APP = "opt/inference"
 _MODELS = "/model-build"  # inside the image, while it is being made
 # What a running server never reads. Patterns are relative to the root, as pathlib's glob takes them.
@@ -119,11 +119,16 @@ def _build(cache: Path) -> None:
         os.replace(out, cache)
 
 
-def _unpack(root: Path, architecture: str) -> None:
-    debs.unpack(PACKAGES, root)
-    for pattern in _PRUNED:
+def unpack(packages, root: Path, pruned=()) -> None:
+    """Unpack Debian packages below `root`, without what a running program never reads, and with Python compiled."""
+    debs.unpack(packages, root)
+    for pattern in (*_PRUNED, *pruned):
         for path in sorted(root.glob(pattern), reverse=True):
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _unpack(root: Path, architecture: str) -> None:
+    unpack(PACKAGES, root)
     libraries = root / "usr/lib" / _MULTIARCH[architecture]
     for library in (
         "blas/libblas.so.3",
@@ -138,7 +143,7 @@ def _unpack(root: Path, architecture: str) -> None:
         [
             "chroot",
             root,
-            _PYTHON,
+            PYTHON,
             "-m",
             "compileall",
             "-q",
@@ -165,7 +170,7 @@ def _inside(root: Path, script: str, *arguments: str, input: str | None = None) 
     copy = root / _APP / script
     shutil.copyfile(SOURCES / script, copy)
     try:
-        return run(["chroot", root, _PYTHON, "-B", f"/{_APP}/{script}", *arguments], input=input, timeout=300).stdout
+        return run(["chroot", root, PYTHON, "-B", f"/{_APP}/{script}", *arguments], input=input, timeout=300).stdout
     finally:
         copy.unlink()
 
@@ -176,7 +181,7 @@ def _model_layer(folder: Path) -> oci.Layer:
 
 def _settings(name: str, version: str) -> dict:
     return {
-        "Entrypoint": [_PYTHON, "-B", f"/{_APP}/server.py"],
+        "Entrypoint": [PYTHON, "-B", f"/{_APP}/server.py"],
         "User": "65532:65532",
         "WorkingDir": "/",
         "Env": ["PATH=/usr/bin", "LANG=C.UTF-8", "PYTHONUNBUFFERED=1"],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from edgelab import airgap, authority, debs, engine, images, locks, paths
+from edgelab import airgap, authority, debs, engine, gpu_images, images, locks, packages, paths
 from edgelab.errors import LabError
 from edgelab.progress import say, step
 
@@ -83,13 +83,30 @@ def lock(folder: Path) -> dict:
                 "sha256": sums,
             }
         )
-    return {"schema": 1, "artifacts": artifacts}
+    return {"schema": 1, "artifacts": [*artifacts, *_package_entries(folder / "nvidia")]}
+
+
+def _package_entries(folder: Path) -> list[dict]:
+    found: dict[tuple, dict] = {}
+    for path in sorted([*folder.glob("*.deb"), *folder.glob("*.rpm")]):
+        name, version, _ = packages.split(path.name)
+        found.setdefault((name, version, path.suffix), {})[path.name] = engine.file_hash(path)
+    return [
+        {
+            "name": name,
+            "kind": "package",
+            "version": version,
+            "file": f"nvidia/{{name}}_{{version}}_{{arch}}{suffix}" if suffix == ".deb" else f"nvidia/{{name}}-{{version}}.{{arch}}.rpm",
+            "sha256": sums,
+        }
+        for (name, version, suffix), sums in found.items()
+    ]
 
 
 def _fingerprint(chosen: engine.Engine) -> str:
     """Names a mirror's content by everything it is made from."""
     placed = os.environ.get("EDGEAI_ARTIFACTS", "")
-    parts = [repr((chosen.version, chosen.origin)), engine.tree_hash(paths.LAB / "edgelab", paths.LAB / "inference")]
+    parts = [repr((chosen.version, chosen.origin)), engine.tree_hash(paths.LAB / "edgelab", paths.LAB / "inference", paths.LAB / "gpu"), engine.file_hash(gpu_images.MESSAGES)]
     for root in (chosen.directory, *([Path(placed)] if placed else [])):
         parts += [
             f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
@@ -105,6 +122,7 @@ def _build(chosen: engine.Engine, target: Path) -> None:
         new = Path(scratch) / "mirror"
         (new / "images").mkdir(parents=True)
         golden = images.ensure(new / "images")
+        gpu_images.ensure(new / "images")
         placed = os.environ.get("EDGEAI_ARTIFACTS", "")
         if placed:
             _copy(Path(placed), new)
@@ -116,6 +134,8 @@ def _build(chosen: engine.Engine, target: Path) -> None:
         _write_sums(
             new / "images", lambda name: name.removesuffix(".tar").rpartition("-")[2] if name.endswith(".tar") else ""
         )
+        packages.ensure(new / "nvidia")
+        _write_sums(new / "nvidia", lambda name: packages.split(name)[2] if name.endswith((".deb", ".rpm")) else "")
         _write(
             new / "bundle.lock.yml",
             "# What this mirror offers. Written by the lab.\n" + yaml.safe_dump(lock(new), sort_keys=False, width=150),

@@ -55,7 +55,7 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self.record = {
             "schema": 1, "fleet": "", "playbook": "", "started": _now(), "finished": "", "check_mode": False,
-            "sites": {}, "hosts": {}, "steps": [], "preflight": [], "health": {},
+            "sites": {}, "hosts": {}, "steps": [], "preflight": [], "health": {}, "gpu": {},
         }
         self._step = None
         self._site_of = {}
@@ -110,7 +110,7 @@ class CallbackModule(CallbackBase):
 
     def _has_something_to_say(self):
         hosts = self.record["hosts"].values()
-        return bool(self.record["preflight"] or self.record["health"]
+        return bool(self.record["preflight"] or self.record["health"] or self.record["gpu"]
                     or any(host["failures"] or host["unreachable"] for host in hosts))
 
     def _take(self, result):
@@ -124,6 +124,10 @@ class CallbackModule(CallbackBase):
         elif action == "site_health" and "targets" in data:
             site = self._site_of.get(name, data.get("site", ""))
             self.record["health"][site] = {key: data.get(key) for key in ("healthy", "targets", "nodes", "verdicts")}
+
+        elif action == "gpu_proof" and data.get("verdicts"):
+            site = self._site_of.get(name, data.get("site", ""))
+            self.record["gpu"][site] = {key: data.get(key) for key in ("healthy", "nodes", "verdicts")}
 
     def _host(self, name):
         return self.record["hosts"].setdefault(

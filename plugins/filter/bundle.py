@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Filters over bundles: bundle_manifest, bundle_image, node_images."""
+"""Filters over bundles: bundle_manifest, bundle_image, gpu_packages, node_images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from ansible_collections.edgeai.sites.plugins.module_utils.bundle.blobs import r
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.images import image_reference
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import SCHEMA, parse_manifest
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.packages import gpu_packages as packages_of_gpu
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.workloads import node_images as images_of_node
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.plugin_manifest import PLUGIN_IMAGE, PROOF_IMAGE
 
 
 def _speaking(function):
@@ -38,9 +40,14 @@ def bundle_image(name, manifest, arch=None):
     return image_reference(name, parse_manifest(manifest), arch)
 
 
-def node_images(workloads, node):
-    """Return the images that workloads need on a node."""
-    return images_of_node(workloads, node)
+def gpu_packages(gpu, packages=None, version="", drivers=None, state="present"):
+    """Return the packages that a node needs for its GPU."""
+    return packages_of_gpu(gpu, packages, version, drivers, state)
+
+
+def node_images(workloads, node, gpu_images=(PLUGIN_IMAGE, PROOF_IMAGE)):
+    """Return the images that workloads and the GPU of a node need on it."""
+    return images_of_node(workloads, node, gpu_images)
 
 
 class FilterModule:
@@ -51,5 +58,6 @@ class FilterModule:
         return {
             "bundle_manifest": _speaking(bundle_manifest),
             "bundle_image": _speaking(bundle_image),
+            "gpu_packages": _speaking(gpu_packages),
             "node_images": _speaking(node_images),
         }

@@ -15,17 +15,17 @@ from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import
 from ansible_collections.edgeai.sites.plugins.module_utils.workload.targets import plan_targets
 
 
-def inference_targets(workloads, site_nodes, bundle, fleet_nodes=None):
+def inference_targets(workloads, site_nodes, bundle, fleet_nodes=None, gpus=None):
     """Return what has to run at a site, as the option C(expected) of the module site_health takes it."""
-    return expected_targets(_plan(workloads, site_nodes, bundle, fleet_nodes))
+    return expected_targets(_plan(workloads, site_nodes, bundle, fleet_nodes, gpus))
 
 
-def inference_manifests(workloads, site_nodes, bundle, fleet_nodes=None, namespace="edgeai"):
+def inference_manifests(workloads, site_nodes, bundle, fleet_nodes=None, namespace="edgeai", gpus=None):
     """Return the Kubernetes objects of a site: its namespace and one Deployment per target."""
-    return build_objects(_plan(workloads, site_nodes, bundle, fleet_nodes), namespace)
+    return build_objects(_plan(workloads, site_nodes, bundle, fleet_nodes, gpus), namespace)
 
 
-def _plan(workloads, site_nodes, bundle, fleet_nodes):
+def _plan(workloads, site_nodes, bundle, fleet_nodes, gpus):
     if expression.jmespath is None:
         raise AnsibleFilterError("the filter needs the Python library jmespath on the controller")
     try:
@@ -33,7 +33,8 @@ def _plan(workloads, site_nodes, bundle, fleet_nodes):
         for workload in parsed:
             _check(workload, "health.expression", workload.health_expression)
             _check(workload, "golden.expect", workload.golden_expect)
-        return plan_targets(parsed, _plain(site_nodes), parse_manifest(_plain(bundle)), _plain(fleet_nodes or []))
+        return plan_targets(parsed, _plain(site_nodes), parse_manifest(_plain(bundle)), _plain(fleet_nodes or []),
+                            _plain(gpus or {}))
     except WorkloadError as error:
         raise AnsibleFilterError(str(error)) from error
     except BundleError as error:

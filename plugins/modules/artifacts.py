@@ -16,8 +16,8 @@ description:
     complete files to their places.
   - A node that has everything costs one module execution and no transfer.
   - A lost link costs at most one piece of 16 MiB; what arrived stays in O(state_dir) and is used by the next run.
-  - Image archives that this module put in place and that are not wanted any more are removed. Files that it did
-    not put there are never touched.
+  - Image archives and packages that this module put in place and that are not wanted any more are removed. Files
+    that it did not put there are never touched.
 attributes:
   check_mode:
     support: full
@@ -48,6 +48,14 @@ options:
     type: list
     elements: str
     default: []
+  packages:
+    description:
+      - Packages that the node needs, each as C(name) or C(name=version). They are put below C(packages) in
+        O(state_dir) and installed by whoever needs them, such as M(edgeai.sites.nvidia_runtime).
+    type: list
+    elements: str
+    default: []
+    version_added: 0.2.0
   k3s_version:
     description: Version of K3s. May be empty while the bundle holds exactly one.
     type: str
@@ -61,7 +69,7 @@ options:
     type: path
     default: /var/lib/rancher/k3s
   state_dir:
-    description: Directory for staged pieces and for the memory of what was hashed.
+    description: Directory for packages, for staged pieces and for the memory of what was hashed.
     type: path
     default: /var/lib/edgeai
   verify:
@@ -163,7 +171,7 @@ present:
   type: list
   elements: str
 removed:
-  description: Image archives that are not wanted any more.
+  description: Image archives and packages that are not wanted any more.
   returned: success
   type: list
   elements: str

@@ -92,7 +92,7 @@ artifacts:
       description: Name of the artifact.
       type: str
     kind:
-      description: Kind - C(k3s-binary), C(k3s-images) or C(image).
+      description: Kind - C(k3s-binary), C(k3s-images), C(image), C(deb) or C(rpm).
       type: str
     version:
       description: Exact version.

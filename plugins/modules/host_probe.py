@@ -12,7 +12,8 @@ description:
   - Collects, in one call, the evidence that M(edgeai.sites.preflight_report) and the roles decide on - machine, memory,
     disks, control groups, ports and who holds them, resolver, routes, clock, kernel modules, firewall, systemd, an existing
     K3s and the cluster that it belongs to, EdgeCore, container engines, signs of NVIDIA hardware.
-  - Runs no program but C(systemctl show), C(iptables --version) and C(k3s --version), each with a deadline.
+  - Runs no program but C(systemctl show), C(iptables --version) and C(k3s --version), each with a deadline; where there are
+    signs of NVIDIA also C(modinfo), C(ldconfig -p) and C(dpkg-query -W) or C(rpm -qa).
   - A probe that fails leaves an entry in C(errors) and never ends the call.
   - No secret leaves the host. Of the K3s configuration only the names of the keys and a few harmless values are returned.
 author: edgeai.sites contributors (@edgeai-sites)

@@ -118,6 +118,7 @@ restart_reasons:
   description:
     - Why the running K3s must be restarted. Empty when it runs what is on disk, and when it does not run.
     - Elements are V(binary), V(config), V(registries), V(env), V(unit), V(containerd), V(kubelet), or a sentence.
+    - V(nvidia) means that the NVIDIA runtime has appeared, or is gone, since K3s started and looked for it.
   returned: success
   type: list
   elements: str

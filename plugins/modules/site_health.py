@@ -77,6 +77,14 @@ options:
         description: Number of pods.
         type: int
         default: 1
+      strategy:
+        description: How the target is updated (V(surge) or V(replace)), for the report.
+        type: str
+        default: ""
+      strategy_reason:
+        description: Why, for the report.
+        type: str
+        default: ""
       port:
         description: Port that the model answers on.
         type: int
@@ -172,7 +180,8 @@ targets:
   description: >-
     Per target name, workload, line, node, image, wanted_digest, digest (of the running container), pod, restarts,
     ready, health (document), answer (to the golden request), latency_ms (median of 3 inferences after one to warm up,
-    measured through the API server's proxy), state, verdict, reasons and log (last lines of a container that crashed).
+    measured through the API server's proxy), strategy, strategy_reason, state, verdict, reasons and log (last lines of
+    a container that crashed).
   returned: always
   type: list
   elements: dict
@@ -220,6 +229,8 @@ ARGUMENTS = dict(
         image=text(default=""),
         digest=text(required=True),
         replicas=dict(type="int", default=1),
+        strategy=text(default=""),
+        strategy_reason=text(default=""),
         port=dict(type="int", required=True),
         model=text(required=True),
         health=dict(type="dict", required=True, options=dict(
@@ -241,7 +252,7 @@ def expected_target(item):
     expression.check_expression(item["health"]["expression"])
     expression.check_expression(item["golden"]["expect"])
     plain = {key: item[key] for key in ("name", "workload", "node", "line", "image", "digest", "replicas", "port",
-                                        "model")}
+                                        "model", "strategy", "strategy_reason")}
     return ExpectedTarget(
         health_path=item["health"]["path"], health_expression=item["health"]["expression"],
         golden_request=item["golden"]["request"], golden_expect=item["golden"]["expect"], **plain)

@@ -12,8 +12,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.bundle import plan
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.archive import read_image
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.blobs import blob_path
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import MAX_SIZE, Artifact, Manifest
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import check_elf
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import MAX_SIZE, PACKAGE_KINDS, Artifact, Manifest
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import check_elf, check_package
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.store import sha256_file
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.sums import MAX_BYTES, parse_sums
 
@@ -111,6 +111,8 @@ class Builder:
         with open(path, "rb") as stream:
             if want.kind == "k3s-binary":
                 check_elf(stream.read(20), want.arch, want.file_name)
+            if want.kind in PACKAGE_KINDS:
+                check_package(stream.read(20), want.kind, want.file_name)
             return read_image(stream, want.arch, want.file_name) if want.kind == "image" else None
 
     def _finish(self, want, sha256):

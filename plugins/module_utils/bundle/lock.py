@@ -18,16 +18,25 @@ from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import 
     check_arch,
     check_source,
     k3s_release_names,
+    package_arch,
 )
 
 SCHEMA = 1
 MAX_BYTES = 1024 * 1024
 MAX_ARTIFACTS = 256
-KINDS = ("k3s", "image")
+KINDS = ("k3s", "image", "package")
+#: Kinds that are named by a file of the source.
+_WITH_FILE = ("image", "package")
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 IMAGE_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
-_FILE = re.compile(r"[A-Za-z0-9{][A-Za-z0-9._+/{}-]{0,254}\.tar\Z")
+#: What dpkg and rpm accept, with an upper bound: [epoch:]upstream-version[-revision].
+PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,127}\Z")
+PACKAGE_VERSION = re.compile(r"(?:\d{1,9}:)?\d[A-Za-z0-9.+~]{0,99}(?:-[A-Za-z0-9.+~]{1,99})*\Z")
+_FILES = {
+    "image": (re.compile(r"[A-Za-z0-9{][A-Za-z0-9._+/{}-]{0,254}\.tar\Z"), "a relative path that ends in .tar"),
+    "package": (re.compile(r"[A-Za-z0-9{][A-Za-z0-9._+~/{}-]{0,254}\.(?:deb|rpm)\Z"), "a relative path that ends in .deb or .rpm"),
+}
 _FLOATING = frozenset(["latest", "stable", "edge", "main", "master", "head", "nightly", "testing", "dev"])
 
 
@@ -44,8 +53,13 @@ class LockedArtifact:
     architectures: Tuple[str, ...] = ARCHITECTURES
 
     def file_for(self, arch):
-        """Return the path of an image's archive below the source."""
-        return self.file.replace("{arch}", arch)
+        """Return the path of an image's archive or of a package below the source."""
+        return self.file.replace("{arch}", package_arch(self.format, arch) if self.kind == "package" else arch)
+
+    @property
+    def format(self):
+        """Return ``deb`` or ``rpm`` for a package, the kind for everything else."""
+        return self.file.rpartition(".")[2] if self.kind == "package" else self.kind
 
 
 @dataclass(frozen=True)
@@ -66,7 +80,7 @@ def parse_lock(document):
     artifacts = tuple(_parse_entry(entry, number) for number, entry in enumerate(entries, 1))
     seen = set()
     for artifact in artifacts:
-        key = (artifact.kind, artifact.name, artifact.version)
+        key = (artifact.format, artifact.name, artifact.version)
         if key in seen:
             raise BundleError("lock file names %s %s %s twice" % key, remedy="remove one of the entries")
         seen.add(key)
@@ -79,15 +93,18 @@ def _parse_entry(entry, number):
     kind = entry.get("kind")
     if kind not in KINDS:
         raise BundleError("%s: kind" % where, found=repr(kind), wanted="one of %s" % ", ".join(KINDS))
-    required = ["name", "kind", "version"] + (["file"] if kind == "image" else [])
+    required = ["name", "kind", "version"] + (["file"] if kind in _WITH_FILE else [])
     only_keys(entry, required, ["sha256", "source", "architectures"], where)
-    name = match(entry["name"], NAME, where + ": name", "a lower-case RFC 1123 label")
+    if kind == "package":
+        name = match(entry["name"], PACKAGE_NAME, where + ": name", "the name of a package, in lower case")
+    else:
+        name = match(entry["name"], NAME, where + ": name", "a lower-case RFC 1123 label")
     where = "%s (%s)" % (where, name)
     if (kind == "k3s") != (name == "k3s"):
         raise BundleError("%s: the name k3s and the kind k3s belong together" % where, found="kind %s" % kind)
     version = _version(kind, entry["version"], where + ": version")
     architectures = _architectures(entry.get("architectures"), where)
-    file = _file(entry["file"], architectures, where + ": file") if kind == "image" else None
+    file = _file(kind, entry, architectures, where + ": file") if kind in _WITH_FILE else None
     artifact = LockedArtifact(
         name=name, kind=kind, version=version, sha256=_pins(entry.get("sha256", {}), where), file=file,
         source=check_source(require(entry["source"], str, where + ": source")) if "source" in entry else None,
@@ -106,6 +123,8 @@ def _version(kind, value, where):
         )
     if kind == "k3s":
         return match(value, K3S_VERSION, where, "an exact K3s version such as v1.36.5+k3s1")
+    if kind == "package":
+        return match(value, PACKAGE_VERSION, where, "an exact package version such as 1.20.0-1")
     return match(value, IMAGE_VERSION, where, "letters, digits, '.', '_' and '-'")
 
 
@@ -118,13 +137,18 @@ def _architectures(value, where):
     return tuple(check_arch(arch, where + ": architectures") for arch in value)
 
 
-def _file(value, architectures, where):
-    match(value, _FILE, where, "a relative path that ends in .tar")
+def _file(kind, entry, architectures, where):
+    value = entry["file"]
+    pattern, wanted = _FILES[kind]
+    match(value, pattern, where, wanted)
+    if kind == "package":
+        # A package's file name leaves the epoch out.
+        value = value.replace("{name}", entry["name"]).replace("{version}", entry["version"].rpartition(":")[2])
     plain = value.replace("{arch}", "")
     if "{" in plain or "}" in plain or any(part in ("", ".", "..") for part in value.split("/")):
         raise BundleError(
             "%s is not a plain relative path" % where, found=repr(value),
-            wanted="no '..', no empty part, no braces but {arch}",
+            wanted="no '..', no empty part, no braces but {arch}" + (", {name} and {version}" if kind == "package" else ""),
         )
     if "{arch}" not in value.split("/")[-1] and len(architectures) != 1:
         raise BundleError(

@@ -13,16 +13,22 @@ from typing import Optional, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.checks import match, only_keys, require, sha256_hex
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.lock import IMAGE_VERSION, NAME
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.lock import (
+    IMAGE_VERSION,
+    NAME,
+    PACKAGE_NAME,
+    PACKAGE_VERSION,
+)
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import K3S_VERSION, check_arch
 
 SCHEMA = 1
 MAX_BYTES = 4 * 1024 * 1024
-KINDS = ("k3s-binary", "k3s-images", "image")
+PACKAGE_KINDS = ("deb", "rpm")
+KINDS = ("k3s-binary", "k3s-images", "image") + PACKAGE_KINDS
 # Largest file of each kind in bytes: an upper bound for what a source can make us store.
-MAX_SIZE = {"k3s-binary": 512 << 20, "k3s-images": 4 << 30, "image": 32 << 30}
+MAX_SIZE = {"k3s-binary": 512 << 20, "k3s-images": 4 << 30, "image": 32 << 30, "deb": 2 << 30, "rpm": 2 << 30}
 
-FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,199}\Z")
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,199}\Z")
 REPOSITORY = (
     r"(?:[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+(?::\d{1,5})?|localhost(?::\d{1,5})?|[A-Za-z0-9-]+:\d{1,5})"
     r"(?:/[a-z0-9]+(?:[._-]+[a-z0-9]+)*)+"
@@ -131,9 +137,12 @@ def _parse_artifact(entry, where):
         raise BundleError(
             "%s: size" % where, found="%d bytes" % size, wanted="1 to %d bytes" % MAX_SIZE[entry["kind"]],
         )
-    version = IMAGE_VERSION if entry["kind"] == "image" else K3S_VERSION
+    if entry["kind"] in PACKAGE_KINDS:
+        name, version = PACKAGE_NAME, PACKAGE_VERSION
+    else:
+        name, version = NAME, IMAGE_VERSION if entry["kind"] == "image" else K3S_VERSION
     return Artifact(
-        name=match(entry["name"], NAME, where + ": name", "an RFC 1123 label"),
+        name=match(entry["name"], name, where + ": name", "an RFC 1123 label, or the name of a package"),
         kind=entry["kind"],
         version=match(entry["version"], version, where + ": version", "an exact version"),
         arch=check_arch(entry["arch"], where + ": arch"),

@@ -21,6 +21,10 @@ ARCHITECTURES = ("amd64", "arm64", "arm")
 K3S_VERSION = re.compile(r"v\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?\+k3s(\d+([.-][0-9A-Za-z.-]+)?|-[0-9a-f]{7,40})\Z")
 
 _BINARY = {"amd64": "k3s", "arm64": "k3s-arm64", "arm": "k3s-armhf"}
+_PACKAGE_ARCH = {
+    "deb": {"amd64": "amd64", "arm64": "arm64", "arm": "armhf"},
+    "rpm": {"amd64": "x86_64", "arm64": "aarch64", "arm": "armv7hl"},
+}
 # armv6l is left out on purpose: the arm build needs ARMv7.
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64", "armv7l": "arm", "armv8l": "arm"}
 _ELF_MACHINES = {62: "amd64", 183: "arm64", 40: "arm"}
@@ -60,6 +64,22 @@ def k3s_release_names():
         names.add(_BINARY[arch])
         names.update("k3s-airgap-images-%s.tar%s" % (arch, end) for end in ("", ".gz", ".zst"))
     return frozenset(names)
+
+
+def package_arch(package_format, arch):
+    """Return what packages of this format (deb, rpm) call the architecture in their file names."""
+    return _PACKAGE_ARCH[package_format][check_arch(arch)]
+
+
+def check_package(header, package_format, name):
+    """Raise unless ``header`` (first 20 bytes) is that of a package of this format."""
+    # A .deb is an ar archive whose first member is debian-binary; an .rpm has a lead of its own.
+    start = b"!<arch>\ndebian-bin" if package_format == "deb" else b"\xed\xab\xee\xdb"
+    if not header.startswith(start):
+        raise BundleError(
+            "%s is no .%s package" % (name, package_format), found="a file that starts with %r" % header[:8],
+            wanted="a package as the distribution's tools build it", remedy="the source serves a wrong file under this name",
+        )
 
 
 def machine_arch(machine):

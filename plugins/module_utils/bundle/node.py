@@ -12,6 +12,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.bundle import node_fi
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle import node_index
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import machine_arch
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.placement import packages_dir
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.space import check_space, needs
 
 INDEX_NAME = "artifacts.json"
@@ -37,6 +38,7 @@ class Node:
     def __init__(self, placements, images_dir, state_dir, verify="changed", login_user=None):
         self.placements = placements
         self.images_dir = images_dir
+        self.packages_dir = packages_dir(state_dir)
         self.verify = verify
         self.index_path = os.path.join(state_dir, INDEX_NAME)
         self.staging = files.Staging(os.path.join(state_dir, STAGING_NAME), login_user)
@@ -59,10 +61,10 @@ class Node:
         self.seen[path], self.found[path] = seen, digest
 
     def _former(self):
-        """Return the archives to remove: ours, unwanted, and still with the bytes that we put there."""
+        """Return the archives and packages to remove: ours, unwanted, and still with the bytes that we put there."""
         wanted = [placement["path"] for placement in self.placements]
         result = []
-        for path in node_index.former_paths(self.index, wanted, self.images_dir):
+        for path in node_index.former_paths(self.index, wanted, self.images_dir, self.packages_dir):
             self._look(path)
             if self.found[path] == self.index[path]["sha256"]:
                 result.append(path)

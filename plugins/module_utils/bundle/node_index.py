@@ -51,13 +51,10 @@ def remembered(index, path, stamp):
     return known["sha256"]
 
 
-def former_paths(index, wanted_paths, images_dir):
-    """Return the image archives that we put there once and that are not wanted any more.
+def former_paths(index, wanted_paths, *folders):
+    """Return the image archives and packages that we put there once and that are not wanted any more.
 
-    Nothing outside ``images_dir`` and nothing that the index does not list is ever returned.
+    Nothing outside ``folders`` and nothing that the index does not list is ever returned.
     """
-    prefix = images_dir.rstrip("/") + "/"
-    return sorted(
-        path for path in index
-        if path.startswith(prefix) and "/" not in path[len(prefix):] and path not in wanted_paths
-    )
+    ours = [folder.rstrip("/") for folder in folders]
+    return sorted(path for path in index if path.rpartition("/")[0] in ours and path not in wanted_paths)

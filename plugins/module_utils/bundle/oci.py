@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 ARTIFACT_TYPE = "application/vnd.edgeai.sites.artifact.v1"
 MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
@@ -19,6 +20,8 @@ _LAYER_TYPES = {
     "k3s-binary": "application/octet-stream",
     "k3s-images": "application/zstd",
     "image": "application/x-tar",
+    "deb": "application/vnd.debian.binary-package",
+    "rpm": "application/x-rpm",
 }
 
 
@@ -31,8 +34,8 @@ def _hex(data):
 
 
 def tag(artifact):
-    """Return the tag of an artifact inside the layout; ``+`` is not allowed there and becomes ``_``."""
-    return "%s.%s.%s.%s" % (artifact.kind, artifact.name, artifact.version.replace("+", "_"), artifact.arch)
+    """Return the tag of an artifact inside the layout; what is not allowed there (``+ ~ :``) becomes ``_``."""
+    return re.sub("[+~:]", "_", "%s.%s.%s.%s" % (artifact.kind, artifact.name, artifact.version, artifact.arch))[:128]
 
 
 def artifact_manifest(artifact):

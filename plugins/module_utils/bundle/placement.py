@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.images import find_image
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import check_arch
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.packages import find_packages
 
 RUNTIMES = ("k3s_server", "k3s_agent")
 
@@ -38,11 +39,18 @@ def images_dir(data_dir):
     return data_dir.rstrip("/") + "/agent/images"
 
 
-def placements(manifest, runtime, arch, images=(), k3s_version="", bin_dir="/usr/local/bin", data_dir="/var/lib/rancher/k3s"):
-    """Return the Placements of a node, images first.
+def packages_dir(state_dir):
+    """Return the directory where packages wait for the operating system's package tool."""
+    return state_dir.rstrip("/") + "/packages"
+
+
+def placements(manifest, runtime, arch, images=(), k3s_version="", bin_dir="/usr/local/bin", data_dir="/var/lib/rancher/k3s",
+               packages=(), state_dir="/var/lib/edgeai"):
+    """Return the Placements of a node, packages first, then images.
 
     The binary comes last: whoever finds the wanted binary on a node finds its images too.
     ``images`` are ``name:version``; ``k3s_version`` may be empty if the bundle holds one version only.
+    ``packages`` are ``name`` or ``name=version``.
     """
     check_arch(arch, "architecture of the node")
     if runtime not in RUNTIMES:
@@ -50,13 +58,17 @@ def placements(manifest, runtime, arch, images=(), k3s_version="", bin_dir="/usr
     version = _k3s_version(manifest, arch, k3s_version)
     chosen = [manifest.find(("k3s-images", "k3s", version, arch))]
     chosen += [find_image(name, manifest, arch) for name in sorted(set(images))]
-    result = [_place(artifact, "%s/%s" % (images_dir(data_dir), artifact.file_name), "0644") for artifact in chosen]
+    result = [
+        _place(artifact, "%s/%s" % (packages_dir(state_dir), artifact.file_name), "0644")
+        for name in sorted(set(packages)) for artifact in find_packages(name, manifest, arch)
+    ]
+    result += [_place(artifact, "%s/%s" % (images_dir(data_dir), artifact.file_name), "0644") for artifact in chosen]
     result.append(_place(manifest.find(("k3s-binary", "k3s", version, arch)), bin_dir.rstrip("/") + "/k3s", "0755"))
     paths = [placement.path for placement in result]
     if len(set(paths)) != len(paths):
         raise BundleError(
             "two artifacts want the same path", found=", ".join(sorted(p for p in paths if paths.count(p) > 1)),
-            remedy="give each image of the lock file its own file name",
+            remedy="give each image and package of the lock file its own file name",
         )
     return result
 

@@ -41,7 +41,7 @@ def wanted(lock, architectures, source=None):
     for arch in sorted({check_arch(arch) for arch in architectures}):
         for entry in lock.artifacts:
             if arch in entry.architectures:
-                wants.extend(_k3s(entry, arch, source) if entry.kind == "k3s" else _image(entry, arch, source))
+                wants.extend(_k3s(entry, arch, source) if entry.kind == "k3s" else _file(entry, arch, source))
     if not wants:
         raise BundleError(
             "nothing to put into the bundle", found="architectures %s" % (sorted(architectures) or "none"),
@@ -67,18 +67,19 @@ def _k3s(entry, arch, source):
     ]
 
 
-def _image(entry, arch, source):
+def _file(entry, arch, source):
+    """An image or a package: one file with a checksum file beside it."""
     source = entry.source or source
     if not source:
         raise BundleError(
-            "image %s:%s has no source" % (entry.name, entry.version), found="the default (K3s releases only)",
+            "%s %s:%s has no source" % (entry.kind, entry.name, entry.version), found="the default (K3s releases only)",
             remedy="set source to your mirror or directory, or give this entry of the lock file a source",
         )
     path = entry.file_for(arch)
     folder, unused, file_name = path.rpartition("/")
     sums = "sha256sum-%s.txt" % arch
     return [Want(
-        name=entry.name, kind="image", version=entry.version, arch=arch, file_name=file_name,
+        name=entry.name, kind=entry.format, version=entry.version, arch=arch, file_name=file_name,
         location=locate(source, path), sums_location=locate(source, "%s/%s" % (folder, sums) if folder else sums),
         pin=entry.sha256.get(file_name),
     )]
@@ -87,16 +88,17 @@ def _image(entry, arch, source):
 def expected_sha256(want, sums):
     """Return the SHA-256 that ``want`` must have by its pin and by the checksum file of its source.
 
-    ``sums`` is the parsed checksum file, or None if the source has none: enough for a pinned image,
+    ``sums`` is the parsed checksum file, or None if the source has none: enough for a pinned image or package,
     never for a K3s release.
     """
     remedy = "compare the mirror with the upstream release; do not go on with files that nobody vouches for"
     if sums is None:
-        if want.kind == "image" and want.pin:
+        is_release = want.kind.startswith("k3s-")
+        if want.pin and not is_release:
             return want.pin
         raise BundleError(
             "no checksum for %s" % want.file_name, found="no file %s" % want.sums_location,
-            wanted="a checksum file beside the artifact" + ("" if want.kind != "image" else " or a pin in the lock file"),
+            wanted="a checksum file beside the artifact" + ("" if is_release else " or a pin in the lock file"),
             remedy=remedy,
         )
     if want.file_name not in sums:

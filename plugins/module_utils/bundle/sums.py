@@ -11,7 +11,7 @@ import re
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 
 MAX_BYTES = 256 * 1024
-_LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9][A-Za-z0-9._+-]{0,254})\Z")
+_LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9][A-Za-z0-9._+~-]{0,254})\Z")
 
 
 def parse_sums(text, where):

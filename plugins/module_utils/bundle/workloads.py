@@ -2,13 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which images a node needs for its workloads."""
+"""Which images a node needs for its workloads and its GPU."""
 
 from __future__ import annotations
 
 import difflib
 
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.plugin_manifest import PLUGIN_IMAGE, PROOF_IMAGE
 
 SELECTORS = ("lines", "nodes", "labels")
 
@@ -34,9 +35,12 @@ def runs_here(runs_on, node, where="runs_on"):
     )
 
 
-def node_images(workloads, node):
-    """Return the sorted images (``name:version``) that the ``workloads`` need on ``node``, without repetition."""
-    images = set()
+def node_images(workloads, node, gpu_images=(PLUGIN_IMAGE, PROOF_IMAGE)):
+    """Return the sorted images (``name:version``) that a node needs, without repetition.
+
+    ``workloads`` bring theirs, and a ``node`` whose ``gpu`` is not ``none`` needs ``gpu_images``.
+    """
+    images = set() if node.get("gpu", "none") == "none" else set(gpu_images)
     for workload in workloads:
         where = "workload %s: runs_on" % workload.get("name", "without a name")
         if runs_here(workload.get("runs_on"), node, where):

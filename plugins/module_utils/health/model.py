@@ -42,6 +42,8 @@ class ExpectedTarget:
     line: str = ""
     image: str = ""
     replicas: int = 1
+    strategy: str = ""
+    strategy_reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -95,6 +95,8 @@ def _target(expected: ExpectedTarget, target: TargetJudgement, log: List[str]) -
         "verdict": _verdict(target),
         "reasons": target.reasons,
         "log": log,
+        "strategy": expected.strategy,
+        "strategy_reason": expected.strategy_reason,
     }
 
 

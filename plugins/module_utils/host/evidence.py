@@ -13,6 +13,7 @@ import json
 import sys
 import zlib
 
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu import evidence as gpu_evidence
 from ansible_collections.edgeai.sites.plugins.module_utils.host import parse
 
 SCHEMA = 1
@@ -43,7 +44,6 @@ SYSCTLS = (
     "vm.overcommit_memory", "vm.panic_on_oom", "kernel.panic", "kernel.panic_on_oops",
 )
 K3S_DATA = "/var/lib/rancher/k3s"
-NVIDIA_VENDOR = "0x10de"
 
 
 def collect(host, only=None):
@@ -364,23 +364,7 @@ def _containers(host):
 
 def _nvidia(host):
     """Raw signs of NVIDIA hardware and software, without a word on what they mean."""
-    base, devices = "/sys/bus/pci/devices", []
-    for name in host.names(base, 4096):
-        if (host.read(f"{base}/{name}/vendor") or "").strip() == NVIDIA_VENDOR:
-            devices.append({
-                "slot": name,
-                "class": (host.read(f"{base}/{name}/class") or "").strip(),
-                "device": (host.read(f"{base}/{name}/device") or "").strip(),
-            })
-    compatible = (host.read("/proc/device-tree/compatible") or "").split("\0")
-    return {
-        "pci": devices,
-        "driver": (host.read("/proc/driver/nvidia/version") or "").partition("\n")[0],
-        "tegra_release": (host.read("/etc/nv_tegra_release") or "").partition("\n")[0],
-        "tegra_compatible": [word for word in compatible if word.startswith("nvidia,")],
-        "soc_family": (host.read("/sys/devices/soc0/family") or "").strip(),
-        "container_runtime": host.exists("/usr/bin/nvidia-container-runtime"),
-    }
+    return gpu_evidence.collect(host)
 
 
 def _python(_host):

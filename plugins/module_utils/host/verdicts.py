@@ -12,13 +12,16 @@ may be missing:
     {"node": inventory name, "runtime": "k3s_server" | "k3s_agent" | "edgecore",
      "site": str, "arch": "amd64" | "arm64" | "arm", "address": str, "node_name": str, "isolated": bool,
      "disk_mib": int, "k3s_version": str, "flannel_backend": str, "kubelet_args": [str], "flannel_iface": str, "resolv_conf": path, "resolver_planned": bool,
-     "site_server": inventory name, "server_url": str, "server_addresses": [str]}
+     "site_server": inventory name, "server_url": str, "server_addresses": [str],
+     "gpu": "none" | "dgpu" | "tegra" | "" (not said), "gpu_driver": "verify" | "install" | "skip",
+     "gpu_driver_packages": [str]}
 """
 from __future__ import annotations
 
 import ipaddress
 import re
 
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.verdicts import judge_gpu
 from ansible_collections.edgeai.sites.plugins.module_utils.host import identity
 from ansible_collections.edgeai.sites.plugins.module_utils.host.plan import RESOLV_FILE as SITE_RESOLV_CONF
 from ansible_collections.edgeai.sites.plugins.module_utils.host.plan import ROUTE_INTERFACE
@@ -379,6 +382,11 @@ def systemd(evidence, intent):
     return [passed("systemd", f"systemd {version}", f"systemd {OLDEST_SYSTEMD} or later")]
 
 
+def gpu(evidence, intent):
+    """See ``gpu.verdicts``; here only to be named like the other checks."""
+    return judge_gpu(evidence, intent)
+
+
 CHECKS = (
     (("machine",), architecture),
     (("memory",), memory),
@@ -395,6 +403,7 @@ CHECKS = (
     (("network",), address),
     (("clock",), clock),
     (("systemd", "machine"), time_sync),
+    (("nvidia",), gpu),
     (("k3s", "machine"), identity.node_name),
     (("k3s", "edgecore"), identity.one_runtime),
     (("k3s",), identity.existing_k3s),

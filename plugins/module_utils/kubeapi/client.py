@@ -4,7 +4,7 @@
 
 """The API server of a site over HTTP: JSON in and out, bounded in time and size, with the server's own clock.
 
-Together with watch.py and ask.py this is the I/O of the health check; nothing here decides.
+Together with watch.py, ask.py and jobs.py this is the I/O of the checks on a site; nothing here decides.
 """
 
 from __future__ import annotations
@@ -76,6 +76,11 @@ class KubeApi:
         """Send a JSON document and return the JSON answer. Raises ApiError."""
         body = json.dumps(document).encode()
         return _parse(self._read(self._open("POST", path, None, body, read_seconds), limit))
+
+    def delete(self, path: str, options: Dict[str, Any]) -> Any:
+        """Delete the object at ``path`` with these DeleteOptions. Raises ApiError, with status 404 when it is gone."""
+        body = json.dumps(dict(options, apiVersion="v1", kind="DeleteOptions")).encode()
+        return _parse(self._read(self._open("DELETE", path, None, body, READ_SECONDS), MAX_BYTES))
 
     def text(self, path: str, query: Dict[str, str], limit: int) -> str:
         """Return plain text, like a container's log. Raises ApiError."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import Any, Dict, Set, Tuple
+from typing import Any, Dict, Iterable, Optional, Set, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import Evidence, Probe
 from ansible_collections.edgeai.sites.plugins.module_utils.health.observe import Eyes
@@ -46,11 +46,15 @@ def watched(namespace: str) -> Dict[str, Tuple[str, Dict[str, str]]]:
 
 
 class Watcher(Eyes):
-    """Eyes on a real API server. Start it with ``with``; its threads end with the process at the latest."""
+    """Eyes on a real API server. Start it with ``with``; its threads end with the process at the latest.
 
-    def __init__(self, api: KubeApi, namespace: str) -> None:
+    ``kinds``: which of the kinds in Evidence to look at; all when not given.
+    """
+
+    def __init__(self, api: KubeApi, namespace: str, kinds: Optional[Iterable[str]] = None) -> None:
         self._api = api
-        self._kinds = watched(namespace)
+        known = watched(namespace)
+        self._kinds = {kind: known[kind] for kind in (known if kinds is None else kinds)}
         self._start = time.monotonic()
         self._changed = threading.Condition()
         self._dirty = False

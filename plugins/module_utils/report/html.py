@@ -10,7 +10,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.report import summary
 from ansible_collections.edgeai.sites.plugins.module_utils.report import text, words
 
 TONE = {s.AS_WANTED: "good", s.NOT_CHECKED: "quiet"}
-MARK = {"pass": "good", "healthy": "good", "warn": "warn"}
+MARK = {"pass": "good", "healthy": "good", "warn": "warn", "simulated": "warn", "in use": "quiet", "not run": "quiet"}
 
 STYLE = """
 :root { --ink:#1b2430; --paper:#f5f6f8; --card:#fff; --line:#dfe3e8; --soft:#5b6777;
@@ -63,6 +63,8 @@ def _site(site: s.SiteSummary) -> str:
     if site.targets:
         parts.append("<h3>What runs</h3>" + _table(text.TARGET_HEAD, text.target_rows(site), mark=len(text.TARGET_HEAD) - 1))
     parts.append("<h3>Nodes</h3>" + _table(text.NODE_HEAD, text.node_rows(site)))
+    if site.gpus:
+        parts.append("<h3>GPUs</h3>" + _table(text.GPU_HEAD, text.gpu_rows(site), mark=text.GPU_HEAD.index("proof")))
     if site.verdicts:
         rows = [
             (row.get("verdict", ""), s.subject_of(row), row.get("check", ""),

@@ -13,9 +13,10 @@ Pure: no I/O, no clock, no Ansible. A *record* is the dictionary that the ``repo
                       "failures": [{"step", "task", "message"}]}},
      "steps": [{"name", "seconds": float}],
      "preflight": [verdict + {"site", "host"}],
-     "health": {site: {"healthy": bool, "targets": [...], "nodes": [...], "verdicts": [...]}}}
+     "health": {site: {"healthy": bool, "targets": [...], "nodes": [...], "verdicts": [...]}},
+     "gpu": {site: {"healthy": bool, "nodes": [...], "verdicts": [...]}}}
 
-``targets`` and ``nodes`` are what the module ``site_health`` returns.
+``health`` is what the module ``site_health`` returns, ``gpu`` what ``gpu_proof`` returns.
 """
 from __future__ import annotations
 
@@ -59,6 +60,7 @@ class SiteSummary:
     nodes: tuple[NodeLine, ...]
     targets: tuple[dict[str, Any], ...]
     verdicts: tuple[dict[str, Any], ...]
+    gpus: tuple[dict[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,8 @@ def _site(name: str, nodes: list[dict[str, Any]], record: dict[str, Any]) -> Sit
     hosts = {node["name"]: record.get("hosts", {}).get(node["name"], {}) for node in nodes}
     health = record.get("health", {}).get(name)
     preflight = [row for row in record.get("preflight", ()) if row.get("site") == name]
-    status, reasons = _status(hosts, health, preflight)
+    gpu = record.get("gpu", {}).get(name) or {}
+    status, reasons = _status(hosts, health, preflight, gpu)
     observed = {node["name"]: node for node in (health or {}).get("nodes", ())}
     return SiteSummary(
         name=name,
@@ -116,11 +119,12 @@ def _site(name: str, nodes: list[dict[str, Any]], record: dict[str, Any]) -> Sit
         reasons=tuple(reasons),
         nodes=tuple(_node(node, hosts[node["name"]], observed.get(node["name"], {})) for node in nodes),
         targets=tuple((health or {}).get("targets", ())),
-        verdicts=tuple(preflight) + tuple((health or {}).get("verdicts", ())),
+        verdicts=tuple(preflight) + tuple(gpu.get("verdicts", ())) + tuple((health or {}).get("verdicts", ())),
+        gpus=tuple(gpu.get("nodes", ())),
     )
 
 
-def _status(hosts: dict[str, Any], health: dict[str, Any] | None, preflight: list[dict[str, Any]]):
+def _status(hosts: dict[str, Any], health: dict[str, Any] | None, preflight: list[dict[str, Any]], gpu: dict[str, Any]):
     """The worst true status and the reasons for it, in the words of the evidence."""
     unreachable = [f"{host}: {data['unreachable']}" for host, data in hosts.items() if data.get("unreachable")]
     if unreachable:
@@ -133,6 +137,8 @@ def _status(hosts: dict[str, Any], health: dict[str, Any] | None, preflight: lis
         for host, data in hosts.items()
         for failure in data.get("failures", ())
     ]
+    if gpu and not gpu.get("healthy"):
+        return NOT_AS_WANTED, _explain(row for row in gpu.get("verdicts", ()) if row.get("verdict") not in ("pass", "warn"))
     if health is not None and not health.get("healthy"):
         observed = _explain(row for row in health.get("verdicts", ()) if row.get("verdict") not in ("pass", "warn"))
         return NOT_AS_WANTED, observed or failures or ["the site gave no evidence of health"]

@@ -10,6 +10,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.report import summary
 from ansible_collections.edgeai.sites.plugins.module_utils.report import words
 
 NODE_HEAD = ("node", "runtime", "state", "version", "sent")
+GPU_HEAD = ("node", "gpu", "offers", "proof", "isolation", "evidence")
 TARGET_HEAD = ("workload", "node", "image", "digest", "answer", "verdict")
 
 
@@ -52,6 +53,21 @@ def target_rows(site: s.SiteSummary) -> list[tuple[str, ...]]:
     ]
 
 
+def gpu_rows(site: s.SiteSummary) -> list[tuple[str, ...]]:
+    """Rows under :data:`GPU_HEAD`."""
+    return [
+        (
+            node.get("name", ""),
+            node.get("kind", ""),
+            f"{node.get('allocatable')} of {node.get('expected')}",
+            node.get("proof", ""),
+            node.get("isolation", ""),
+            node.get("evidence", ""),
+        )
+        for node in site.gpus
+    ]
+
+
 def step_rows(summary: s.Summary) -> list[tuple[str, str]]:
     """Each step with the time it took, in the order it ran."""
     return [(step["name"], words.seconds(step["seconds"])) for step in summary.steps]
@@ -65,6 +81,8 @@ def render_text(summary: s.Summary, width: int = 100) -> str:
         for reason in site.reasons:
             lines += textwrap.wrap(reason, width - 4, initial_indent="  ! ", subsequent_indent="    ")
         lines += _columns(NODE_HEAD, node_rows(site))
+        if site.gpus:
+            lines += [""] + _columns(GPU_HEAD, gpu_rows(site))
         if site.targets:
             lines += [""] + _columns(TARGET_HEAD, target_rows(site))
         for warning in _warnings(site):
@@ -82,6 +100,8 @@ def render_markdown(summary: s.Summary) -> str:
         lines += [f"## {site.name}: {site.status}", ""]
         lines += [f"- {_cell(reason)}" for reason in site.reasons] + ([""] if site.reasons else [])
         lines += _markdown_table(NODE_HEAD, node_rows(site))
+        if site.gpus:
+            lines += _markdown_table(GPU_HEAD, gpu_rows(site))
         if site.targets:
             lines += _markdown_table(TARGET_HEAD, target_rows(site))
         warnings = _warnings(site)

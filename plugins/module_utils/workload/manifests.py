@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Dict, Iterable, List
 
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.fit import REPLACE, deployment_strategy
 from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import (
     CONTAINER,
     MANAGED_BY,
@@ -44,6 +45,8 @@ def expected_targets(targets: Iterable[Target]) -> List[Dict[str, Any]]:
             "model": target.workload.model,
             "health": {"path": target.workload.health_path, "expression": target.workload.health_expression},
             "golden": {"request": target.workload.golden_request, "expect": target.workload.golden_expect},
+            "strategy": target.fit.strategy if target.fit else REPLACE,
+            "strategy_reason": target.fit.reason if target.fit else "",
         }
         for target in targets
     ]
@@ -68,8 +71,8 @@ def _deployment(target: Target, namespace: str) -> Dict[str, Any]:
         "metadata": {"name": target.name, "namespace": namespace, "labels": labels, "annotations": annotations},
         "spec": {
             "replicas": 1,
-            # One camera and one GPU cannot serve two pods, so a surge would wait for ever.
-            "strategy": {"type": "Recreate"},
+            # One camera cannot serve two pods; a surge without a free GPU would wait for ever.
+            "strategy": deployment_strategy(target.fit) if target.fit else {"type": "Recreate"},
             "revisionHistoryLimit": 3,
             "progressDeadlineSeconds": startup_seconds(target.workload.load_seconds) + ROLLOUT_EXTRA_SECONDS,
             "selector": {"matchLabels": {TARGET_LABEL: target.name}},
@@ -94,7 +97,7 @@ def _pod(target: Target) -> Dict[str, Any]:
     pod = {
         # The label, not nodeName: so the scheduler says no where the kubelet would reject pod after pod.
         "nodeSelector": {"kubernetes.io/hostname": target.node},
-        "tolerations": _tolerations(),
+        "tolerations": _tolerations() + _gpu_tolerations(target.workload),
         "terminationGracePeriodSeconds": STOP_SECONDS,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
@@ -118,6 +121,11 @@ def _tolerations() -> List[Dict[str, str]]:
         {"key": "node.kubernetes.io/%s" % key, "operator": "Exists", "effect": "NoExecute"}
         for key in ("not-ready", "unreachable")
     ]
+
+
+def _gpu_tolerations(workload: Workload) -> List[Dict[str, str]]:
+    """The usual taint of nodes that are kept for GPU work."""
+    return [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}] if workload.gpu else []
 
 
 def _container(target: Target) -> Dict[str, Any]:

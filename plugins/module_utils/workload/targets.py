@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.images import find_image
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import Image, Manifest
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.fit import REFUSE, REPLACE, Fit, gpu_fit
 from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import (
     NAME_LIMIT,
     Workload,
@@ -26,22 +27,28 @@ K3S_RUNTIMES = ("k3s_server", "k3s_agent")
 
 @dataclass(frozen=True)
 class Target:
-    """One workload on one node: the unit that is deployed, updated, judged and reported. ``line`` may be empty."""
+    """One workload on one node: the unit that is deployed, updated, judged and reported.
+
+    ``line`` may be empty. ``fit``: how it can be updated, for workloads with a GPU.
+    """
 
     name: str
     workload: Workload
     node: str
     line: str
     image: Image
+    fit: Optional[Fit] = None
 
 
 def plan_targets(workloads: Iterable[Workload], site_nodes: List[Dict[str, Any]], manifest: Manifest,
-                 fleet_nodes: Optional[List[Dict[str, Any]]] = None) -> List[Target]:
+                 fleet_nodes: Optional[List[Dict[str, Any]]] = None,
+                 gpus: Optional[Dict[str, Dict[str, Any]]] = None) -> List[Target]:
     """Return the targets of one site, sorted by name.
 
     ``site_nodes`` and ``fleet_nodes`` are lists of {name, runtime, arch, gpu, labels, lines}; images are those that
     the bundle's ``manifest`` holds for the architecture of the node. A workload may name
     lines and nodes of other sites; ``fleet_nodes`` holds all that exist, so that a typing error is still found.
+    ``gpus``: node -> {allocatable, shared}, what nodes offer; where it is not known, GPU workloads are replaced in place.
     Raises WorkloadError with every mistake of all workloads, one a line.
     """
     known = list(site_nodes) + list(fleet_nodes or [])
@@ -56,6 +63,7 @@ def plan_targets(workloads: Iterable[Workload], site_nodes: List[Dict[str, Any]]
             except BundleError as error:
                 mistakes.append("workload %s: %s" % (workload.name, error.text()))
     mistakes.extend(_duplicates(targets))
+    targets = [_fitted(target, targets, gpus or {}, mistakes) for target in targets]
     if mistakes:
         raise WorkloadError("\n".join(sorted(set(mistakes))))
     return sorted(targets, key=lambda target: target.name)
@@ -109,6 +117,25 @@ def _target(workload: Workload, node: Dict[str, Any], line: str, manifest: Manif
                             "and '-': shorten or rename" % (node["name"], name, len(name), NAME_LIMIT))
     return Target(name=name, workload=workload, node=node["name"], line=line,
                   image=find_image(workload.image, manifest, node["arch"]).image)
+
+
+def _fitted(target: Target, targets: List[Target], gpus: Dict[str, Dict[str, Any]], mistakes: List[str]) -> Target:
+    """Return the target with its update strategy. All workloads of the node count, also those that are yet to start."""
+    own = target.workload.gpu
+    if not own:
+        return target
+    offer = gpus.get(target.node) or {}
+    fit = gpu_fit(own, offer.get("allocatable"), in_use=sum(t.workload.gpu for t in targets if t.node == target.node),
+                  own=own, shared=bool(offer.get("shared")), node="node " + target.node)
+    if offer.get("shared") and own > 1:
+        mistakes.append("workload %s: it asks for %d GPUs of node %s, whose GPU is shared: more shares are not more GPU. "
+                        "Ask for 1, or do not share it" % (target.workload.name, own, target.node))
+    elif fit.strategy == REFUSE:
+        mistakes.append("workload %s: %s. %s" % (target.workload.name, fit.reason, fit.remedy))
+    elif target.line:
+        # Whatever room the GPU has: two pods would pull at one camera.
+        fit = Fit(REPLACE, "camera line %s serves one pod" % target.line, fit.remedy, fit.free)
+    return replace(target, fit=fit)
 
 
 def _duplicates(targets: List[Target]) -> List[str]:

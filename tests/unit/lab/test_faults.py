@@ -18,6 +18,7 @@ from edgelab.errors import LabError
         (["show"], ()),
         (["power-off"], ()),
         (["power-on"], ()),
+        (["gpu", "driver-mismatch"], ("driver-mismatch",)),
     ],
 )
 def test_accepted(words, arguments):
@@ -40,6 +41,8 @@ def test_accepted(words, arguments):
         (["set", "KEY", "1"], "usage"),
         (["set", "key"], "usage"),
         (["clear", "all"], "usage"),
+        (["gpu"], "usage: lab fault HOST gpu"),
+        (["gpu", "melted"], "usage: lab fault HOST gpu"),
         (["explode"], "unknown fault explode"),
         (["clock-jump", "60"], "clock of the whole machine"),
     ],

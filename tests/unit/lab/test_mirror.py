@@ -56,3 +56,20 @@ def test_the_lock_names_versions_and_sums(tmp_path):
             },
         ],
     }
+
+
+def test_packages_are_locked_by_the_name_that_they_have_upstream(tmp_path):
+    (tmp_path / "k3s" / "v1.36.5+k3s1").mkdir(parents=True)
+    (tmp_path / "nvidia").mkdir()
+    names = ("libnvidia-container1_1.20.0-1_amd64.deb", "libnvidia-container1_1.20.0-1_arm64.deb")
+    for name in names:
+        (tmp_path / "nvidia" / name).write_bytes(name.encode())
+    assert mirror.lock(tmp_path)["artifacts"][1:] == [
+        {
+            "name": "libnvidia-container1",
+            "kind": "package",
+            "version": "1.20.0-1",
+            "file": "nvidia/{name}_{version}_{arch}.deb",
+            "sha256": {name: sha(name.encode()) for name in names},
+        }
+    ]

@@ -88,13 +88,18 @@ def capacity():
             "hugepages-2Mi": "0", "memory": f"{host.memory_kib()}Ki", "pods": "110"}, total
 
 
-def status(name, address, images, handlers, node, ready):
-    """The status that the kubelet wants, given the Node as it is (device resources are kept from it)."""
+def status(name, address, images, handlers, node, ready, plugged=None):
+    """The status that the kubelet wants, given the Node as it is.
+
+    plugged: {resource: (capacity, allocatable)} of device plugins; device resources of others are kept as they are.
+    """
     have = (node or {}).get("status") or {}
     amounts, disk = capacity()
     devices = {k: v for k, v in (have.get("capacity") or {}).items() if quantity.is_extended(k)}
     amounts.update(devices)
-    allocatable = {**amounts, "ephemeral-storage": str(int(disk * 0.95))}
+    amounts.update({name: str(total) for name, (total, _) in (plugged or {}).items()})
+    allocatable = {**amounts, "ephemeral-storage": str(int(disk * 0.95)),
+                   **{name: str(usable) for name, (_, usable) in (plugged or {}).items()}}
     stamp = second_now()
     conditions = [
         _condition(have, "MemoryPressure", "False", "KubeletHasSufficientMemory",

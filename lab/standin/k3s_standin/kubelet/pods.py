@@ -18,7 +18,7 @@ from ..api import quantity
 from ..api.objects import now
 from ..apiclient import Refused, Unreachable
 from ..controllers import events
-from . import podstatus, probes, volumes
+from . import injection, podstatus, probes, volumes
 from .network import NetworkError
 from .runtime import StartError
 
@@ -229,8 +229,16 @@ class PodWorker(threading.Thread):
         log_file = LOGS / f"{meta['namespace']}_{meta['name']}_{self.uid}" / spec["name"] / f"{container.attempt}.log"
         try:
             runtime_spec = self._runtime_spec(spec, image, log_file)
-        except volumes.ConfigProblem as problem:
-            container.wait("CreateContainerConfigError", str(problem))
+            self._inject(spec, runtime_spec)
+        except (volumes.ConfigProblem, injection.NotInjected) as problem:
+            if isinstance(problem, injection.RuntimeFailed):
+                self._event("Normal", "Created", "Container created", spec["name"])
+                container.restarts = container.attempt
+                container.attempt += 1
+                self._start_failed(spec, container, problem, container.attempt > 1)
+                return
+            kind = "CreateContainerConfigError" if isinstance(problem, volumes.ConfigProblem) else "CreateContainerError"
+            container.wait(kind, str(problem))
             self._event("Warning", "Failed", f"Error: {problem}", spec["name"])
             container.not_before = time.monotonic() + 10
             return
@@ -271,7 +279,7 @@ class PodWorker(threading.Thread):
             entrypoint, arguments = spec["command"], []
         if spec.get("args"):
             arguments = spec["args"]
-        security = spec.get("securityContext") or self.pod["spec"].get("securityContext") or {}
+        security = {**(self.pod["spec"].get("securityContext") or {}), **(spec.get("securityContext") or {})}
         user = str(security["runAsUser"]) if security.get("runAsUser") is not None else config.get("User", "")
         environment = self.files.environment(spec, config.get("Env"), self.address)
         return {"rootfs": image["rootfs"], "env": environment, "user": user,
@@ -280,6 +288,14 @@ class PodWorker(threading.Thread):
                 "mounts": self.files.mounts(spec, log_file), "netns": self._netns,
                 "hostname": self.pod["spec"].get("hostname") or self.pod["metadata"]["name"][:63],
                 "host_network": bool(self.pod["spec"].get("hostNetwork"))}
+
+    def _inject(self, spec, runtime_spec):
+        """Devices of plugins, then what the program of the pod's runtime adds."""
+        injection.apply_devices(runtime_spec, self.kubelet.devices.given(self.uid, spec["name"]))
+        runtime_class = self.pod["spec"].get("runtimeClassName")
+        program = runtime_class and self.kubelet.runtime_programs.get(self.kubelet.runtime_handler(runtime_class))
+        if program:
+            injection.through_runtime(runtime_spec, program, spec.get("securityContext") or {})
 
     def _image(self, spec, container):
         """The image, or None with the container waiting for it."""
@@ -506,6 +522,14 @@ class PodWorker(threading.Thread):
             self.kubelet.network.remove_pod(record["sandbox"], record["address"])
         self._was_started = True
 
+    def known(self):
+        """Was this pod admitted before?"""
+        return bool(self.sandbox or self._was_started)
+
+    def lost_all(self):
+        """Was it started, and is nothing of it left (a reboot)?"""
+        return not any(c.handle for c in self.containers)
+
     def _readopt(self, container):
         spec = next(c for c in self.pod["spec"]["containers"] + (self.pod["spec"].get("initContainers") or [])
                     if c["name"] == container.name)
@@ -552,6 +576,7 @@ class PodWorker(threading.Thread):
     def _publish_rejection(self):
         reason, message = self.rejected
         self._send({"phase": "Failed", "reason": reason, "message": message, "startTime": self._start_time,
+                    "containerStatuses": None, "initContainerStatuses": None,
                     "observedGeneration": self.pod["metadata"].get("generation", 1)})
 
     def _send(self, status):

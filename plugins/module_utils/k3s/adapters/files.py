@@ -11,7 +11,7 @@ import os
 import stat
 
 from ansible_collections.edgeai.sites.plugins.module_utils.files import sha256_of
-from ansible_collections.edgeai.sites.plugins.module_utils.k3s import evidence, identity, paths, token
+from ansible_collections.edgeai.sites.plugins.module_utils.k3s import evidence, identity, nvidia, paths, token
 
 READ_LIMIT = 1024 * 1024  # bytes; every file read whole here is a small text
 
@@ -62,6 +62,19 @@ def on_disk(runtime: str, planned: dict[str, str], known: evidence.Record | None
     if binary and known and known.binary_stat != binary_stat:
         hashes[paths.BINARY] = sha256(paths.BINARY)
     return evidence.Record(binary_stat, hashes)
+
+
+def nvidia_runtime() -> nvidia.Found:
+    """The NVIDIA runtime on disk, and what K3s found of it when it started."""
+    # ctime: a package gives its files the times of its build
+    installed = [os.stat(path).st_ctime for path in nvidia.BINARIES if os.access(path, os.X_OK)]
+    config = read(nvidia.GENERATED)
+    return nvidia.Found(
+        config=config,
+        written=os.stat(nvidia.GENERATED).st_mtime if config else 0.0,
+        installed=max(installed) if installed else 0.0,
+        template=next((path for path in nvidia.TEMPLATES if os.path.exists(path)), ""),
+    )
 
 
 def existing(runtime: str, config_token: str, config_server: str) -> identity.Existing:

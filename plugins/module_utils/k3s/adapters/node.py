@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s import (
-    evidence, identity, join, keys, labels, paths, render, token,
+    evidence, identity, join, keys, labels, nvidia, paths, render, token,
 )
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s.adapters import files, http, systemd
 
@@ -70,6 +70,7 @@ class Node:
         self._config_before = files.read(paths.CONFIG)
         self._existing = files.existing(self.runtime, render.read_scalar(self._config_before, "token"),
                                         render.read_scalar(self._config_before, "server"))
+        self._nvidia = files.nvidia_runtime()
 
     def plan(self, check_mode: bool) -> Plan:
         """Decide what to do; raises Refused. Reads only."""
@@ -83,6 +84,10 @@ class Node:
         running = unit.active not in ("inactive", "failed", "")
         texts = {change.path: change.text for change in changes}
         reasons = evidence.restart_reasons(known, files.on_disk(self.runtime, texts, known), self.runtime)
+        if running:
+            reason, warning = nvidia.restart_reason(self._nvidia)
+            reasons += [reason] if reason else []
+            warnings += [warning] if warning else []
         return Plan(changes,
                     reload=paths.unit_file(self.runtime) in texts or properties.get("NeedDaemonReload") == "yes",
                     enable=properties.get("UnitFileState") != "enabled",
@@ -115,9 +120,12 @@ class Node:
         no_token = self._no_token()
         if no_token and not check_mode:  # where everything is only predicted, the server has no token yet
             problems.append(no_token)
+        no_runtime = nvidia.default_runtime_problem(user, bool(self._nvidia.installed))
+        if no_runtime and not check_mode:  # where everything is only predicted, an earlier step would have installed it
+            problems.append(no_runtime)
         if problems:
             raise Refused(problems)
-        return [no_token] if no_token else []
+        return [text for text in (no_token, no_runtime) if text]
 
     def _no_token(self) -> str:
         existing = self._existing

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import struct
@@ -208,6 +209,25 @@ def test_image_of_another_architecture(local, mirror, archive):
     mirror.write_sums("images/sha256sum-amd64.txt", {"vision-1-amd64.tar": data})
     with pytest.raises(BundleError, match="image for another architecture"):
         local.build(VISION)
+
+
+TOOLKIT = {"name": "toolkit", "kind": "package", "version": "1.20.0-1~rc1", "file": "nvidia/{name}_{version}_{arch}.deb"}
+DEB = b"!<arch>\ndebian-binary   package"
+
+
+def test_package(local, mirror):
+    name = "toolkit_1.20.0-1~rc1_amd64.deb"
+    mirror.write("nvidia/" + name, DEB)
+    mirror.write_sums("nvidia/sha256sum-amd64.txt", {name: DEB})
+    first = local.build(TOOLKIT)
+    assert [(row["kind"], row["file_name"], row["action"]) for row in first["artifacts"]] == [("deb", name, "fetched")]
+    assert not local.build(TOOLKIT)["changed"]
+
+
+def test_package_that_is_none(local, mirror):
+    mirror.write("nvidia/toolkit_1.20.0-1~rc1_amd64.deb", b"<html>not found</html>")
+    with pytest.raises(BundleError, match="is no .deb package"):
+        local.build(dict(TOOLKIT, sha256={"toolkit_1.20.0-1~rc1_amd64.deb": hashlib.sha256(b"<html>not found</html>").hexdigest()}))
 
 
 def test_pinned_image_needs_no_sums_and_no_network_later(remote, served, mirror):

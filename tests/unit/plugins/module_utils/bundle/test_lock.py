@@ -22,6 +22,8 @@ GOOD = {
          "sha256": {"vision-1-amd64.tar": A}},
         {"name": "jetson", "kind": "image", "version": "r36.4", "file": "jetson.tar", "architectures": ["arm64"],
          "source": "/srv/images"},
+        {"name": "nvidia-container-toolkit-base", "kind": "package", "version": "1.20.0-1",
+         "file": "nvidia/{name}_{version}_{arch}.deb", "architectures": ["amd64", "arm64"]},
     ],
 }
 
@@ -38,10 +40,11 @@ def changed(entry, **values):
 
 
 def test_good_lock():
-    k3s, vision, jetson = parse_lock(GOOD).artifacts
+    k3s, vision, jetson, toolkit = parse_lock(GOOD).artifacts
     assert (k3s.kind, k3s.version, k3s.sha256["k3s"]) == ("k3s", "v1.36.5+k3s1", A)
     assert vision.file_for("arm64") == "images/vision-1-arm64.tar"
     assert vision.architectures == ("amd64", "arm64", "arm")
+    assert toolkit.file_for("arm64") == "nvidia/nvidia-container-toolkit-base_1.20.0-1_arm64.deb"
     assert (jetson.architectures, jetson.source) == (("arm64",), "/srv/images")
 
 
@@ -54,7 +57,7 @@ def test_good_lock():
     ({"schema": 1, "artifacts": [GOOD["artifacts"][0]] * 257}, "257 entries"),
     ({"schema": 1, "artifacts": [GOOD["artifacts"][0]] * 2}, "twice"),
     ({"schema": 1, "artifacts": ["k3s"]}, "artifact 1 has the wrong type"),
-    (changed(0, kind="helm"), "one of k3s, image"),
+    (changed(0, kind="helm"), "one of k3s, image, package"),
     (changed(0, name="kubernetes"), "belong together"),
     (changed(1, name="k3s"), "belong together"),
     (changed(1, name="Vision"), "RFC 1123"),
@@ -77,6 +80,16 @@ def test_good_lock():
     (changed(2, architectures=["arm64", "arm64"]), "without repetition"),
     (changed(2, architectures=["aarch64"]), "not supported"),
     (changed(2, source="http://mirror.example"), "https"),
+    (changed(3, name="Nvidia"), "name of a package"),
+    (changed(3, name="nvidia_container"), "name of a package"),
+    (changed(3, version="latest"), "moves with time"),
+    (changed(3, version="v1.20"), "exact package version"),
+    (changed(3, version="1.20.0-1; reboot"), "exact package version"),
+    (changed(3, file="nvidia/toolkit-{arch}.tar"), "ends in .deb or .rpm"),
+    (changed(3, file="nvidia/{name}.deb"), "same for several"),
+    (changed(3, file="{name}/../{arch}.deb"), "plain relative path"),
+    (changed(3, file="{os}_{arch}.deb"), "no braces but {arch}, {name} and {version}"),
+    (changed(3, sha256={"nvidia-container-toolkit-base_1.20.0-1_x86_64.deb": A}), "did you mean"),
     (changed(0, sha256={"k3s": "A" * 64}), "64 lower-case"),
     (changed(0, sha256={"k3s": 5}), "wrong type"),
     (changed(0, sha256={"k3s-arm": A}), "did you mean"),
@@ -86,3 +99,18 @@ def test_good_lock():
 def test_bad_locks(document, message):
     with pytest.raises(BundleError, match=message):
         parse_lock(document)
+
+
+@pytest.mark.parametrize("version", ["1.20.0-1", "1:580.95.05-0ubuntu1~24.04.1", "36.4.0-20240912212859", "2.0+dfsg-1"])
+@pytest.mark.parametrize("ending, arm", [("deb", "armhf"), ("rpm", "armv7hl")])
+def test_versions_and_architectures_of_packages(version, ending, arm):
+    """A file name leaves the epoch out, and each format has its own names of architectures."""
+    package = parse_lock(changed(3, version=version, file="{name}_{version}_{arch}." + ending, architectures=["arm"])).artifacts[3]
+    assert package.version == version
+    assert package.file_for("arm") == "nvidia-container-toolkit-base_%s_%s.%s" % (version.split(":")[-1], arm, ending)
+
+
+def test_a_package_may_be_there_in_both_formats():
+    both = changed(3)
+    both["artifacts"].append(dict(both["artifacts"][3], file="nvidia/{name}-{version}.{arch}.rpm"))
+    assert [artifact.format for artifact in parse_lock(both).artifacts[3:]] == ["deb", "rpm"]

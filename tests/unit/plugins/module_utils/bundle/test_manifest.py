@@ -21,11 +21,17 @@ IMAGE = Artifact(
 )
 
 
+PACKAGE = Artifact(
+    "libnvidia-compute-580", "deb", "1:580.95.05-0ubuntu1~24.04.1", "arm64", A, 9, "https://m/x.deb",
+    "libnvidia-compute-580_580.95.05-0ubuntu1~24.04.1_arm64.deb",
+)
+
+
 def test_round_trip_is_stable():
-    text = Manifest((IMAGE, BINARY)).dump()
-    assert text == Manifest((BINARY, IMAGE)).dump()
+    text = Manifest((IMAGE, BINARY, PACKAGE)).dump()
+    assert text == Manifest((BINARY, PACKAGE, IMAGE)).dump()
     manifest = load_manifest(text)
-    assert set(manifest.artifacts) == {BINARY, IMAGE}
+    assert set(manifest.artifacts) == {BINARY, IMAGE, PACKAGE}
     assert manifest.find(("image", "vision", "1", "amd64")) == IMAGE
     assert manifest.find(("image", "vision", "2", "amd64")) is None
 
@@ -64,6 +70,8 @@ def broken(**values):
     (broken(image={"reference": "vision:1", "digest": "sha256:" + A}), "registry host"),
     (broken(image={"reference": "library/vision:1", "digest": "sha256:" + A}), "registry host"),
     (broken(image={"reference": "lab.example/vision:1", "digest": A}), "image digest"),
+    (broken(kind="deb"), "image belongs to kind image only"),
+    (broken(kind="deb", image="-", version="v1"), "exact version"),
     (broken(extra=1), "unknown key"),
 ])
 def test_bad_manifests(text, message):

@@ -64,6 +64,16 @@ def test_elf_of_another_architecture_is_an_error():
         naming.check_elf(elf(183), "amd64", "k3s")
 
 
+@pytest.mark.parametrize("header, kind", [
+    (b"!<arch>\ndebian-binary", "deb"), (b"\xed\xab\xee\xdb\x03\x00", "rpm"),
+])
+def test_packages_are_known_by_their_first_bytes(header, kind):
+    naming.check_package(header, kind, "a." + kind)
+    for wrong in (b"", b"<html>", b"!<arch>\nother.o       "):
+        with pytest.raises(BundleError, match="is no .%s package" % kind):
+            naming.check_package(wrong, kind, "a." + kind)
+
+
 @pytest.mark.parametrize("source, relative, location", [
     ("https://host:8443/m", "k3s/v1.36.5+k3s1/k3s", "https://host:8443/m/k3s/v1.36.5%2Bk3s1/k3s"),
     ("/srv/mirror", "k3s/v1.36.5+k3s1/k3s", "/srv/mirror/k3s/v1.36.5+k3s1/k3s"),

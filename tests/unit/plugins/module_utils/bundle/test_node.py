@@ -318,3 +318,12 @@ def test_lost_directory_is_made_again(host):
     assert len(host.node().absent()) == 2
     host.converge()
     assert (host.images / "vision.tar").read_bytes() == VISION
+
+
+def test_former_package_is_removed(host):
+    package = host.placement(host.state / "packages" / "toolkit_1_amd64.deb", VISION)
+    host.converge(host.wanted() + [package])
+    foreign = host.state / "packages" / "foreign.deb"
+    foreign.write_bytes(b"not ours")
+    host.converge()
+    assert [path.name for path in foreign.parent.iterdir()] == ["foreign.deb"]

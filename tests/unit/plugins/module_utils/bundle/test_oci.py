@@ -35,6 +35,8 @@ def test_every_reference_resolves_to_bytes_with_that_digest():
 def test_tags_are_legal():
     assert tag(BINARY) == "k3s-binary.k3s.v1.36.5_k3s1.arm"
     assert re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}", tag(BINARY))
+    package = Artifact("libstdc++6", "deb", "1:14~rc1+b1", "arm64", "b" * 64, 5, "/srv/p", "p.deb")
+    assert tag(package) == "deb.libstdc__6.1_14_rc1_b1.arm64"
 
 
 def test_same_artifacts_same_bytes():

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.images import image_reference
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import Artifact, Image, Manifest
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.packages import gpu_packages
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.placement import placements
 
 V1, V2 = "v1.36.5+k3s1", "v1.37.1+k3s1"
@@ -36,6 +37,10 @@ def image(arch, number, name="vision", version="1", digest=None):
         name, "image", version, arch, sha(number), 30, "/s", file_name,
         Image("lab.example/%s:%s" % (name, version), "sha256:" + sha(digest or number + 100)),
     )
+
+
+def package(arch, number, version="1.20.0-1", kind="deb", name="nvidia-container-toolkit-base"):
+    return Artifact(name, kind, version, arch, sha(number), 40, "/s", "%s_%s_%s.%s" % (name, version, arch, kind))
 
 
 BUNDLE = Manifest(k3s("amd64", V1, 1) + k3s("arm", V1, 3) + (image("amd64", 5), image("arm", 6)))
@@ -88,3 +93,50 @@ def test_image_reference():
     assert image_reference("vision:1", shared) == "lab.example/vision@sha256:" + sha(7)
     with pytest.raises(BundleError, match="no images"):
         image_reference("vision:1", Manifest())
+
+
+BASE = "nvidia-container-toolkit-base"
+GPU_BUNDLE = Manifest(BUNDLE.artifacts + (package("amd64", 8), package("arm", 9), package("amd64", 10, kind="rpm")))
+
+
+def test_packages_come_first_and_in_both_formats():
+    found = placements(GPU_BUNDLE, "k3s_agent", "amd64", packages=[BASE, BASE], state_dir="/var/lib/edgeai/")
+    assert [(p.kind, p.path, p.mode) for p in found[:2]] == [
+        ("deb", "/var/lib/edgeai/packages/%s_1.20.0-1_amd64.deb" % BASE, "0644"),
+        ("rpm", "/var/lib/edgeai/packages/%s_1.20.0-1_amd64.rpm" % BASE, "0644"),
+    ]
+    assert found[-1].path == "/usr/local/bin/k3s"
+
+
+TWO_VERSIONS = Manifest(GPU_BUNDLE.artifacts + (package("amd64", 11, "1.19.1-1"),))
+
+
+def test_one_of_several_versions():
+    found = placements(TWO_VERSIONS, "k3s_agent", "amd64", packages=[BASE + "=1.19.1-1"])
+    assert found[0].sha256 == sha(11)
+
+
+@pytest.mark.parametrize("manifest, arch, wanted, message", [
+    (BUNDLE, "amd64", BASE, "'%s' is not in the bundle for amd64.*no packages" % BASE),
+    (GPU_BUNDLE, "arm64", BASE, r"not in the bundle for arm64.*1.20.0-1 \(amd64\)"),
+    (GPU_BUNDLE, "amd64", BASE + "=1.21.0-1", "not in the bundle"),
+    (GPU_BUNDLE, "amd64", "nvidia-container", "not in the bundle"),
+    (TWO_VERSIONS, "amd64", BASE, "several versions of the package.*=1.19.1-1"),
+])
+def test_packages_that_the_bundle_cannot_give(manifest, arch, wanted, message):
+    bundle = Manifest(manifest.artifacts + k3s("arm64", V1, 20))
+    with pytest.raises(BundleError, match=message):
+        placements(bundle, "k3s_agent", arch, packages=[wanted])
+
+
+@pytest.mark.parametrize("gpu, options, expected", [
+    ("none", {}, []),
+    (None, {}, []),
+    ("dgpu", {}, [BASE]),
+    ("tegra", {"version": "1.20.0-1", "drivers": ["nvidia-open"]}, [BASE + "=1.20.0-1"]),
+    ("dgpu", {"packages": ["libnvidia-container1"], "drivers": ["nvidia-open=1"]}, ["libnvidia-container1", "nvidia-open=1"]),
+    ("dgpu", {"packages": []}, []),
+    ("dgpu", {"state": "absent"}, []),
+])
+def test_packages_of_a_gpu(gpu, options, expected):
+    assert gpu_packages(gpu, **options) == expected

@@ -61,6 +61,15 @@ def test_nothing_sensible_wanted(entries, architectures, source, message):
         plan.wanted(lock(*entries), architectures, source)
 
 
+def test_packages_have_their_checksums_beside_them():
+    entry = {"name": "nvidia-container-toolkit", "kind": "package", "version": "1.20.0-1",
+             "file": "nvidia/{name}_{version}_{arch}.deb"}
+    package, = plan.wanted(lock(entry), ["arm"], "https://m:8443")
+    assert (package.kind, package.file_name) == ("deb", "nvidia-container-toolkit_1.20.0-1_armhf.deb")
+    assert package.location == "https://m:8443/nvidia/nvidia-container-toolkit_1.20.0-1_armhf.deb"
+    assert package.sums_location == "https://m:8443/nvidia/sha256sum-arm.txt"
+
+
 def want(kind="image", pin=None):
     return plan.Want("vision", kind, "1", "amd64", "v.tar", "/srv/v.tar", "/srv/sums", pin)
 
@@ -69,6 +78,7 @@ def want(kind="image", pin=None):
     (want(pin=A), {"v.tar": A}, A),
     (want(), {"v.tar": B}, B),
     (want(pin=A), None, A),
+    (want("deb", A), None, A),
 ])
 def test_expected_sha256(asked, sums, expected):
     assert plan.expected_sha256(asked, sums) == expected
@@ -76,6 +86,7 @@ def test_expected_sha256(asked, sums, expected):
 
 @pytest.mark.parametrize("asked, sums, message", [
     (want(), None, "no file /srv/sums"),
+    (want("rpm"), None, "or a pin in the lock file"),
     (want("k3s-binary", A), None, "no file /srv/sums"),
     (want(pin=A), {}, "without a line"),
     (want(), {"v.tar.old": A}, "without a line"),

@@ -32,3 +32,8 @@ def test_two_checksums_for_one_name():
     with pytest.raises(BundleError, match="names k3s twice"):
         parse_sums("%s  k3s\n%s  k3s\n" % (A, B), "sums")
     assert parse_sums("%s  k3s\n%s  k3s\n" % (A, A), "sums") == {"k3s": A}
+
+
+def test_names_of_debian_packages():
+    name = "libnvidia-compute-580_580.95.05-0ubuntu1~24.04.1+b1_amd64.deb"
+    assert parse_sums("%s  %s\n" % (A, name), "sums") == {name: A}

@@ -49,3 +49,11 @@ def test_node_images():
     assert node_images([], NODE) == []
     with pytest.raises(BundleError, match="workload x has no image"):
         node_images([{"name": "x", "runs_on": {"nodes": ["hall1"]}}], NODE)
+
+
+@pytest.mark.parametrize("gpu, images", [
+    ("none", []), ("dgpu", ["gpu-proof:1", "nvidia-device-plugin:v0.20.0"]), ("tegra", ["gpu-proof:1", "nvidia-device-plugin:v0.20.0"]),
+])
+def test_a_gpu_brings_its_images(gpu, images):
+    assert node_images([], dict(NODE, gpu=gpu)) == images
+    assert node_images([], dict(NODE, gpu=gpu), gpu_images=["mine:2"]) == (["mine:2"] if images else [])

@@ -68,6 +68,6 @@ def server(recorded):
         "node": "hall1-server", "node_name": "hall1-server", "site": "plant-a", "runtime": "k3s_server", "arch": "amd64",
         "address": "192.0.2.11", "isolated": False, "disk_mib": 2048, "k3s_version": "v1.36.5+k3s1",
         "flannel_backend": "vxlan", "kubelet_args": [], "resolv_conf": "", "site_server": "hall1-server",
-        "server_url": "https://192.0.2.11:6443", "server_addresses": ["192.0.2.11"],
+        "server_url": "https://192.0.2.11:6443", "server_addresses": ["192.0.2.11"], "gpu": "dgpu", "gpu_driver": "verify",
     }
     return copy.deepcopy(evidence), intent

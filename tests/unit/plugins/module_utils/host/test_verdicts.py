@@ -21,7 +21,8 @@ def test_a_healthy_host_passes_everything(server):
     assert [entry for entry in found if entry["verdict"] != "pass"] == []
     assert {entry["check"] for entry in found} == {
         "architecture", "memory", "disk", "cgroups", "systemd", "kernel_modules", "iptables", "firewall", "security_modules",
-        "ports", "resolver", "default_route", "address", "clock", "time_sync", "node_name", "one_runtime", "existing_k3s"}
+        "ports", "resolver", "default_route", "address", "clock", "time_sync", "node_name", "one_runtime", "existing_k3s",
+        "gpu"}
 
 
 FOREIGN = {"pid": 900, "process": "nginx", "executable": "/usr/sbin/nginx", "unit": "nginx.service"}
@@ -111,6 +112,10 @@ CASES = [
     ("time_sync", {"systemd/units/chrony.service/active": "inactive"}, {}, "warn", "does not run", "enable --now chrony"),
     ("time_sync", {"systemd/units": {}}, {}, "warn", "no time service", "chrony"),
     ("time_sync", {"systemd/units": {}, "machine/container": "podman"}, {}, "pass", "container", ""),
+    ("gpu", {}, {"gpu": "none"}, "warn", "10de:27b8, ada", "gpu: dgpu"),
+    ("gpu", {}, {"gpu": "tegra"}, "fail", "10de:27b8", "gpu: dgpu"),
+    ("gpu", {"nvidia/pci": [], "nvidia/driver": ""}, {}, "fail", "no NVIDIA GPU", "gpu: none"),
+    ("gpu", {"nvidia/installed/version": "580.105.08"}, {}, "fail", "reboot is pending", "systemctl reboot"),
     ("node_name", {}, {"node_name": "Hall1"}, "fail", "Hall1", "Rename"),
     ("node_name", {}, {"node_name": "-x"}, "fail", "-x", "Rename"),
     ("node_name", {"k3s/node_name": "old-name"}, {}, "fail", "registered as old-name", "kubectl delete node old-name"),
@@ -173,7 +178,7 @@ def test_an_agent_of_another_site(server):
     assert "198.51.100.7" in entry["found"] and "192.0.2.11" in entry["wanted"]
 
 
-@pytest.mark.parametrize("probe", ["machine", "memory", "disks", "cgroup", "systemd", "ports", "network", "clock", "k3s", "resolver"])
+@pytest.mark.parametrize("probe", ["machine", "memory", "disks", "cgroup", "systemd", "ports", "network", "clock", "k3s", "resolver", "nvidia"])
 def test_no_evidence_is_never_a_pass(server, probe):
     evidence, intent = server
     del evidence[probe]

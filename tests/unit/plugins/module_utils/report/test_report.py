@@ -184,3 +184,25 @@ def test_junit_counts(changes, tests, failures, errors):
 
 def test_junit_survives_control_characters():
     ET.fromstring(render_junit(s.summarise(record(hosts=failing(message="\x1b[31mred\x00")))).partition("\n")[2])
+
+
+GPU = {"name": "camera-a", "kind": "dgpu", "resource": "nvidia.com/gpu", "expected": 1, "allocatable": 1, "sharing": "none",
+       "proof": "simulated", "isolation": "pass", "evidence": "simulated: NVIDIA L4 computed 1024 sums right", "good": True}
+PROVEN = {"check": "gpu.proof", "verdict": "pass", "found": GPU["evidence"], "wanted": "x", "remedy": "", "host": "camera-a"}
+
+
+def test_gpus_are_shown_with_what_proved_them():
+    summary = s.summarise(record(gpu={"hall": {"healthy": True, "nodes": [GPU], "verdicts": [PROVEN]}}))
+    assert summary.sites[0].status == s.AS_WANTED
+    for text in (render_text(summary, 200), render_markdown(summary), render_html(summary)):
+        assert "1 of 1" in text and "simulated" in text and "NVIDIA L4" in text
+    assert "gpu.proof" in render_junit(summary)
+    assert "offers" not in render_text(s.summarise(record()), 200)
+
+
+def test_a_gpu_that_is_not_proven_makes_the_site_not_as_wanted():
+    bad = {**PROVEN, "verdict": "fail", "found": "it sees none"}
+    gpu = {"hall": {"healthy": False, "nodes": [{**GPU, "proof": "fail", "good": False}], "verdicts": [bad]}}
+    site = s.summarise(record(gpu=gpu, health={}, hosts=failing())).sites[0]
+    assert site.status == s.NOT_AS_WANTED
+    assert site.reasons == ("camera-a: gpu.proof: found it sees none, wanted x",)

@@ -109,6 +109,24 @@ def test_gpu():
     gpu = dict(site=[node("g", gpu="dgpu")], runs_on={"nodes": ["g"]}, gpu=1)
     assert pod(**gpu)["runtimeClassName"] == "nvidia"
     assert container(**gpu)["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod(**gpu)["tolerations"]
+
+
+@pytest.mark.parametrize("runs_on, gpus, strategy, words", [
+    ({"nodes": ["g"]}, {}, "Recreate", "not known"),
+    ({"nodes": ["g"]}, {"g": {"allocatable": 1}}, "Recreate", "0 GPUs free on node g"),
+    ({"nodes": ["g"]}, {"g": {"allocatable": 2}}, "RollingUpdate", "1 GPUs free on node g"),
+    ({"nodes": ["g"]}, {"g": {"allocatable": 4, "shared": True}}, "Recreate", "not known whether its memory is enough"),
+    ({"lines": ["line-a"]}, {"g": {"allocatable": 2}}, "Recreate", "camera line line-a serves one pod"),
+])
+def test_the_gpu_decides_how_it_is_updated(runs_on, gpus, strategy, words):
+    site = [node("g", ["line-a"], gpu="dgpu")]
+    target, = plan_targets(parse_workloads([workload(runs_on=runs_on, gpu=1)]), site, MANIFEST, gpus=gpus)
+    deployment = build_objects([target], "edgeai")[1]
+    assert deployment["spec"]["strategy"]["type"] == strategy
+    said = expected_targets([target])[0]
+    assert (said["strategy"] == "surge") is (strategy == "RollingUpdate")
+    assert words in said["strategy_reason"]
     assert "runtimeClassName" not in pod()
 
 
@@ -130,4 +148,5 @@ def test_what_is_expected_is_plain_data_and_names_what_was_deployed():
         "name": "vision-line-a", "workload": "vision", "node": "camera-a", "line": "line-a", "image": "vision:1",
         "digest": DIGEST["amd64"], "replicas": 1, "port": 8080, "model": "vision",
         "health": {"path": "/health", "expression": "status == 'ok'"},
-        "golden": {"request": workload()["golden"]["request"], "expect": "outputs[0].data[0] == `3`"}}
+        "golden": {"request": workload()["golden"]["request"], "expect": "outputs[0].data[0] == `3`"},
+        "strategy": "replace", "strategy_reason": ""}

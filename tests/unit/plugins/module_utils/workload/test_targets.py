@@ -96,3 +96,22 @@ def test_all_mistakes_come_at_once():
 
 def test_a_gpu_is_there():
     assert len(plan(workload(runs_on={"nodes": ["g"]}, gpu=1), site=[node("g", gpu="dgpu")])) == 1
+
+
+@pytest.mark.parametrize("offer, gpus, words", [
+    ({"allocatable": 1}, 2, "asks for 2 GPUs, node g has 1"),
+    ({"allocatable": 0}, 1, "node g offers no GPU"),
+    ({"allocatable": 4, "shared": True}, 2, "more shares are not more GPU"),
+])
+def test_more_than_the_node_has_is_refused(offer, gpus, words):
+    site = [node("g", gpu="dgpu")]
+    with pytest.raises(WorkloadError, match=words):
+        plan_targets(parse_workloads([workload(runs_on={"nodes": ["g"]}, gpu=gpus)]), site, MANIFEST, gpus={"g": offer})
+
+
+def test_workloads_that_together_ask_for_more_are_refused():
+    site = [node("g", gpu="dgpu")]
+    two = [workload(name=name, runs_on={"nodes": ["g"]}, gpu=1) for name in ("a", "b")]
+    with pytest.raises(WorkloadError, match="other workloads hold 1 of the 1 GPUs of node g"):
+        plan_targets(parse_workloads(two), site, MANIFEST, gpus={"g": {"allocatable": 1}})
+    assert len(plan_targets(parse_workloads(two), site, MANIFEST, gpus={"g": {"allocatable": 2, "shared": True}})) == 2
