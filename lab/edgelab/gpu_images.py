@@ -16,9 +16,7 @@ MESSAGES = paths.LAB / "standin" / "k3s_standin" / "kubelet" / "device_messages.
 PYTHON = (
     "libc6 libgcc-s1 zlib1g libexpat1 libffi8 libpython3.11-minimal libpython3.11-stdlib python3.11-minimal"
 ).split()
-GRPC = (
-    "libstdc++6 python3-grpcio libabsl20220623 libc-ares2 libre2-9 libssl3 python3-yaml"
-).split()
+GRPC = "libstdc++6 python3-grpcio libabsl20220623 libc-ares2 libre2-9 libssl3 python3-yaml".split()
 _APP = "opt/gpu"
 _PRUNED = (
     "usr/lib/python3/dist-packages/yaml/*.so",  # needs libyaml; the pure Python does as well
@@ -26,6 +24,7 @@ _PRUNED = (
     "usr/lib/*-linux-gnu/libabsl_*test*",
 )
 _MAX_MIB = 40
+_PATH = {"PATH": "/usr/sbin:/usr/bin"}
 
 
 def ensure(folder: Path) -> None:
@@ -65,7 +64,8 @@ def _build(cache: Path) -> None:
         proof = oci.layer({f"{_APP}/proof.py": SOURCES / "proof.py"}, "proof")
         out.mkdir()
         plugin = oci.layer_from_tree(extra, "gRPC for Python, and the lab's device plugin")
-        _write(out, "gpu-proof", "1", architecture, (base, proof), ["/usr/bin/python3.11", "-B", f"/{_APP}/proof.py"], "65532:65532")
+        command = [images.PYTHON, "-B", f"/{_APP}/proof.py"]
+        _write(out, "gpu-proof", "1", architecture, (base, proof), command, "65532:65532")
         _write(out, "nvidia-device-plugin", "v0.20.0", architecture, (base, plugin), ["nvidia-device-plugin"], "0:0")
         _test(root, extra)
         for old in cache.parent.iterdir():
@@ -91,11 +91,11 @@ def _write(out: Path, name: str, version: str, architecture: str, layers, entryp
 def _test(root: Path, extra: Path) -> None:
     """Both programs run from the files of their images, before anything is offered."""
     shutil.copyfile(SOURCES / "proof.py", root / "proof.py")
-    simulated = {"PATH": "/usr/sbin:/usr/bin", "EDGEAI_SIMULATED_GPU": "self-test"}
+    simulated = {**_PATH, "EDGEAI_SIMULATED_GPU": "self-test"}
     passed = run(["chroot", root, images.PYTHON, "-B", "/proof.py"], env=simulated, timeout=60)
-    without = run(["chroot", root, images.PYTHON, "-B", "/proof.py"], env={"PATH": "/usr/sbin:/usr/bin"}, timeout=60, check=False)
+    without = run(["chroot", root, images.PYTHON, "-B", "/proof.py"], env=_PATH, timeout=60, check=False)
     if '"result": "pass"' not in passed.stdout or without.returncode != 3:
         raise LabError(f"the proof image says {passed.stdout.strip()}, and {without.stdout.strip()} without a GPU")
     shutil.copytree(extra, root, symlinks=True, dirs_exist_ok=True)
     code = f"import sys; sys.path.insert(0, '/{_APP}'); import grpc, yaml, plugin; print(plugin.VERSION)"
-    run(["chroot", root, images.PYTHON, "-B", "-c", code], env={"PATH": "/usr/sbin:/usr/bin"}, timeout=60)
+    run(["chroot", root, images.PYTHON, "-B", "-c", code], env=_PATH, timeout=60)

@@ -96,7 +96,7 @@ def _package_entries(folder: Path) -> list[dict]:
             "name": name,
             "kind": "package",
             "version": version,
-            "file": f"nvidia/{{name}}_{{version}}_{{arch}}{suffix}" if suffix == ".deb" else f"nvidia/{{name}}-{{version}}.{{arch}}.rpm",
+            "file": "nvidia/" + ("{name}_{version}_{arch}.deb" if suffix == ".deb" else "{name}-{version}.{arch}.rpm"),
             "sha256": sums,
         }
         for (name, version, suffix), sums in found.items()
@@ -106,7 +106,11 @@ def _package_entries(folder: Path) -> list[dict]:
 def _fingerprint(chosen: engine.Engine) -> str:
     """Names a mirror's content by everything it is made from."""
     placed = os.environ.get("EDGEAI_ARTIFACTS", "")
-    parts = [repr((chosen.version, chosen.origin)), engine.tree_hash(paths.LAB / "edgelab", paths.LAB / "inference", paths.LAB / "gpu"), engine.file_hash(gpu_images.MESSAGES)]
+    parts = [
+        repr((chosen.version, chosen.origin)),
+        engine.tree_hash(paths.LAB / "edgelab", paths.LAB / "inference", paths.LAB / "gpu"),
+        engine.file_hash(gpu_images.MESSAGES),
+    ]
     for root in (chosen.directory, *([Path(placed)] if placed else [])):
         parts += [
             f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"

@@ -94,7 +94,10 @@ def toolkit() -> tuple[Package, ...]:
         **{f"usr/bin/{name}": (program, 0o755) for name in ("nvidia-ctk", "nvidia-container-runtime", "nvidia-cdi-hook")},
         f"{_UNITS}/nvidia-cdi-refresh.service": (_SERVICE, 0o644),
         f"{_UNITS}/nvidia-cdi-refresh.path": (_PATH, 0o644),
-        "etc/nvidia-container-toolkit/nvidia-cdi-refresh.env": ("# NVIDIA_CTK_CDI_OUTPUT_FILE_PATH=/var/run/cdi/nvidia.yaml\n", 0o644),
+        "etc/nvidia-container-toolkit/nvidia-cdi-refresh.env": (
+            "# NVIDIA_CTK_CDI_OUTPUT_FILE_PATH=/var/run/cdi/nvidia.yaml\n",
+            0o644,
+        ),
     }
     return (
         Package(

@@ -51,7 +51,8 @@ def test_without_the_runtime_there_is_nothing_to_offer(strategy, monkeypatch):
         (None, (1, "nvidia.com/gpu", False)),
         ("version: v1\nflags: {migStrategy: none}\n", (1, "nvidia.com/gpu", False)),
         (
-            "version: v1\nsharing: {timeSlicing: {failRequestsGreaterThanOne: true, resources: [{name: nvidia.com/gpu, replicas: 4}]}}\n",
+            "version: v1\nsharing: {timeSlicing: {failRequestsGreaterThanOne: true, "
+            "resources: [{name: nvidia.com/gpu, replicas: 4}]}}\n",
             (4, "nvidia.com/gpu", True),
         ),
         (
