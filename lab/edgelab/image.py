@@ -76,6 +76,30 @@ ExecStart=/usr/bin/python3 /etc/edgeai-lab/hardware/simulate.py boot
 [Install]
 WantedBy=sysinit.target
 """,
+    # What containerd needs of NVIDIA's runtime in a host that is a container, see prepare.sh; there while the runtime is.
+    "etc/systemd/system/edgelab-nvidia.path": """\
+[Unit]
+Description=Watch for the NVIDIA runtime
+
+[Path]
+PathChanged=/usr/bin/nvidia-container-runtime
+
+[Install]
+WantedBy=multi-user.target
+""",
+    "etc/systemd/system/edgelab-nvidia.service": """\
+[Unit]
+Description=Settings of the NVIDIA runtime in this container
+Before=k3s.service k3s-agent.service
+
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -ec 'into=/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.d/20-edgelab-nvidia.toml; \\
+if [ -x /usr/bin/nvidia-container-runtime ]; then cp /etc/edgeai-lab/nvidia.toml $into; else rm -f $into; fi'
+
+[Install]
+WantedBy=multi-user.target
+""",
     # The kernel log belongs to the whole machine, not to this host.
     "etc/systemd/journald.conf.d/edgelab.conf": "[Journal]\nReadKMsg=no\nStorage=persistent\nSystemMaxUse=64M\n",
     "etc/dpkg/dpkg.cfg.d/edgelab": """\
@@ -93,7 +117,14 @@ MASKED = (
     "sys-kernel-tracing.mount sys-fs-fuse-connections.mount dev-hugepages.mount proc-sys-fs-binfmt_misc.automount "
     "systemd-journald-audit.socket"
 ).split()
-ENABLED = ("ssh.service", "edgelab-host-keys.service", "edgelab-link.service", "edgelab-hardware.service")
+ENABLED = (
+    "ssh.service",
+    "edgelab-host-keys.service",
+    "edgelab-link.service",
+    "edgelab-hardware.service",
+    "edgelab-nvidia.path",
+    "edgelab-nvidia.service",
+)
 REMOVED = (
     "usr/share/doc",
     "usr/share/man",

@@ -12,6 +12,7 @@ put /root/.ssh/authorized_keys "$1"
 chmod 0600 /root/.ssh/authorized_keys
 
 # containerd inside a container may not lower oom scores, and this host's systemd is not the root of the cgroup tree.
+mkdir -p /etc/edgeai-lab
 agent=/var/lib/rancher/k3s/agent
 [ -d $agent ] || { mkdir -p ${agent%/*}; mkdir -m 0700 $agent; }
 mkdir -p $agent/etc/containerd/config-v3.toml.d
@@ -22,6 +23,13 @@ put $agent/etc/containerd/config-v3.toml.d/10-edgelab.toml '[plugins."io.contain
   runtime_type = "io.containerd.runc.v2"
 
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
+  SystemdCgroup = false'
+# The same for NVIDIA's runtime, while it is installed: containerd must not know of it before (edgelab-nvidia.path).
+put /etc/edgeai-lab/nvidia.toml '[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.nvidia]
+  runtime_type = "io.containerd.runc.v2"
+
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.nvidia.options]
+  BinaryName = "/usr/bin/nvidia-container-runtime"
   SystemdCgroup = false'
 
 # Once only: from here on these files belong to whoever configures the host.

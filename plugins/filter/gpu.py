@@ -45,10 +45,10 @@ def gpu_manifests(nodes, bundle, image=manifests.PLUGIN_IMAGE, namespace="edgeai
                                     namespace, runtime_class)
 
 
-def gpu_node_labels(nodes, site_nodes):
-    """Return a patch of labels for each K3s node of a site."""
+def gpu_node_labels(nodes, site_nodes, found):
+    """Return a patch of labels for each K3s node of a site whose labels are not right."""
     names = [str(node["name"]) for node in site_nodes if node.get("runtime") in RUNTIMES]
-    return manifests.node_labels(names, parse_nodes(_plain(nodes)))
+    return manifests.node_labels(names, parse_nodes(_plain(nodes)), found)
 
 
 def gpu_images(nodes, bundle, image=manifests.PROOF_IMAGE):

@@ -55,10 +55,19 @@ def plugin_objects(nodes: Iterable[GpuNode], image_of: Callable[[str], str], nam
     return objects
 
 
-def node_labels(site_nodes: Iterable[str], nodes: Iterable[GpuNode]) -> List[Object]:
-    """Return patches for all nodes of a site: labels where there is a GPU, none of them where there is none."""
-    by_name = {node.name: node for node in nodes}
-    return [_labels(name, by_name.get(name)) for name in site_nodes]
+def node_labels(site_nodes: Iterable[str], nodes: Iterable[GpuNode], found: Iterable[Object]) -> List[Object]:
+    """Return patches for the nodes of a site whose labels are not right: labels where there is a GPU, none elsewhere.
+
+    ``found`` are Node objects as the API has them. A node that is not among them has not joined and gets no patch.
+    """
+    by_name, site = {node.name: node for node in nodes}, set(site_nodes)
+    patches = []
+    for thing in found:
+        name, has = thing["metadata"]["name"], thing["metadata"].get("labels") or {}
+        wanted = _labels(name, by_name.get(name))
+        if name in site and any(has.get(key) != value for key, value in wanted["metadata"]["labels"].items()):
+            patches.append(wanted)
+    return patches
 
 
 def plugin_names(nodes: Iterable[GpuNode]) -> List[str]:

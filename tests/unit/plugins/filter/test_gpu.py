@@ -36,7 +36,8 @@ def test_images_come_from_the_bundle_by_digest_and_architecture():
 
 
 def test_labels_for_all_k3s_nodes_of_the_site():
-    assert [patch["metadata"]["name"] for patch in F["gpu_node_labels"](NODES, SITE)] == ["server", "camera-a", "camera-b"]
+    joined = [{"metadata": {"name": name}} for name in ("server", "camera-a", "camera-b", "far")]
+    assert [patch["metadata"]["name"] for patch in F["gpu_node_labels"](NODES, SITE, joined)] == ["camera-a", "camera-b"]
 
 
 def test_capacity():

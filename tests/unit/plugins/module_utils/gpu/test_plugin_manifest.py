@@ -104,10 +104,19 @@ def test_mps_comes_with_its_daemon():
     assert yaml.safe_load(config_text(nodes[0]))["sharing"]["mps"]["resources"][0]["replicas"] == 4
 
 
-def test_labels_come_and_go_with_the_gpu():
-    patches = {patch["metadata"]["name"]: patch["metadata"]["labels"] for patch in node_labels(["server", "camera-a"], NODES)}
-    assert patches == {"camera-a": {"nvidia.com/gpu.present": "true", "edgeai.sites/gpu-plugin": "dgpu-amd64"},
-                       "server": {"nvidia.com/gpu.present": None, "edgeai.sites/gpu-plugin": None}}
+def test_labels_come_and_go_with_the_gpu_and_only_where_they_are_not_right():
+    present, plugin = "nvidia.com/gpu.present", "edgeai.sites/gpu-plugin"
+    right = {"metadata": {"name": "camera-a", "labels": {present: "true", plugin: "dgpu-amd64", "other": "x"}}}
+    other_class = {"metadata": {"name": "camera-a", "labels": {present: "true", plugin: "dgpu-amd64-old"}}}
+    bare, lost = {"metadata": {"name": "server"}}, {"metadata": {"name": "server", "labels": {present: "true"}}}
+    stranger = {"metadata": {"name": "cloud-1", "labels": {present: "true"}}}
+
+    def patches(*nodes):
+        return {patch["metadata"]["name"]: patch["metadata"]["labels"] for patch in node_labels(["server", "camera-a"], NODES, nodes)}
+
+    assert patches(right, bare, stranger) == {}
+    assert patches() == {}, "a node that has not joined must not come to be by its label"
+    assert patches(other_class, lost) == {"camera-a": {present: "true", plugin: "dgpu-amd64"}, "server": {present: None, plugin: None}}
 
 
 def test_no_gpu_no_objects():
