@@ -10,6 +10,7 @@ import os
 from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import cdi, csv, driver, packages, toolkit_config
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters import system
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters.engine import Refused, refuse_in_use
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.detect import DGPU, TEGRA, detect
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.verdicts import judge_gpu
 from ansible_collections.edgeai.sites.plugins.module_utils.host import evidence
@@ -21,10 +22,6 @@ SOURCES = ("/etc/apt/sources.list.d", "/etc/yum.repos.d", "/etc/zypp/repos.d")
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
 K3S_TEMPLATE = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl"
 K3S_TEMPLATE_3 = "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl"
-
-
-class Refused(Exception):
-    """What is wanted must not be done; nothing was written."""
 
 
 class Runtime:
@@ -63,6 +60,7 @@ class Runtime:
                                              for line in text.splitlines()):
             raise Refused("default-runtime: nvidia is in %s: K3s would not start again without the runtime. Take it out of "
                           "k3s_config and run the step k3s first" % K3S_CONFIG)
+        refuse_in_use(self.host)
         have = system.installed(self.host, self.kind, self.params["packages"] + list(packages.TOOLKIT))
         self._carry_out(packages.absent(have, self.params["packages"]))
         for path, reason in ((driver.UPGRADES_FILE, "nothing is kept from upgrades any more"),
