@@ -20,7 +20,7 @@ _PLUGINS = {2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.runtime"}
 _IMPORTS = re.compile(r"^[ \t]*imports[ \t]*=[ \t]*\[((?:\s|,|#[^\n]*|\"[^\"\n]*\"|'[^'\n]*')*)\]", re.MULTILINE)
 _ITEM = re.compile(r"#[^\n]*|\"([^\"\n]*)\"|'([^'\n]*)'")
 _TABLE = re.compile(r"^\s*\[", re.MULTILINE)
-_VERSION = re.compile(r"^[ \t]*version[ \t]*=[ \t]*\d+[^\n]*\n?", re.MULTILINE)
+_VERSION = re.compile(r"^[ \t]*version[ \t]*=[ \t]*(\d+)[^\n]*\n?", re.MULTILINE)
 
 
 class ContainerdError(Exception):
@@ -30,27 +30,33 @@ class ContainerdError(Exception):
 # --- the drop-in -----------------------------------------------------------------------------------------------------
 
 
-def drop_in(dump, systemd_cgroup):
-    """The text of the drop-in for a containerd whose configuration without it is ``dump``.
+def drop_ins(dump, main, systemd_cgroup):
+    """Texts of the drop-in, the best first, for a containerd whose configuration without it is ``dump``, with the file ``main``.
 
     It makes the runtime that of every pod: EdgeCore cannot resolve RuntimeClasses, so there is no other way to ask for it.
     Pods that asked for nothing still see no GPU while the environment variable counts for nothing (toolkit_config).
 
     containerd 1.x (version 2) does not merge: a drop-in that names the CRI plugin replaces everything that other files say of
-    it, and the runtime runc with it. So there the drop-in carries all of that section. 2.x (version 3) merges.
+    it, and the runtime runc with it. So there the drop-in carries all of that section. 2.x (version 3) merges, but beside a
+    main file of version 2 a drop-in of version 3 can take settings from it (seen: the CNI directory, with 2.1).
     """
     version = config_version(dump)
     if version not in _PLUGINS:
         raise ContainerdError("found configuration version %d, wanted 2 (containerd 1.x) or 3 (2.x). Update containerd" % version)
-    lines = [HEADER + "version = %d" % version, ""]
-    lines += _section(dump) if version == 2 else [_header(version, "containerd"), '  default_runtime_name = "nvidia"']
-    lines += [
+    if version == 2:
+        return [_text(2, _section(dump), systemd_cgroup)]
+    declared = _VERSION.search(_top(main or ""))
+    versions = [2, 3] if declared and declared.group(1) == "2" else [3]
+    return [_text(number, [_header(number, "containerd"), '  default_runtime_name = "nvidia"'], systemd_cgroup) for number in versions]
+
+
+def _text(version, section, systemd_cgroup):
+    return "\n".join([HEADER + "version = %d" % version, ""] + section + [
         "", _header(version, "containerd.runtimes.nvidia"), '  runtime_type = "io.containerd.runc.v2"',
         "", _header(version, "containerd.runtimes.nvidia.options"), '  BinaryName = "%s"' % BINARY,
         # Two parties that drive one cgroup differently kill each other's pods.
         "  SystemdCgroup = %s" % ("true" if systemd_cgroup else "false"),
-    ]
-    return "\n".join(lines) + "\n"
+    ]) + "\n"
 
 
 def _header(version, table):

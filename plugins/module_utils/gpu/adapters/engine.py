@@ -60,10 +60,12 @@ class Containerd:
         main = self.host.read(containerd.CONFIG, LIMIT)
         before = self._dump(main or "", None)
         systemd = self._driver(before)
-        text = containerd.drop_in(before, systemd)
         new_main = containerd.created(containerd.config_version(before)) if main is None else containerd.with_import(main)
-        bad = containerd.problems(before, self._dump(new_main, text), systemd)
-        if bad:
+        for text in containerd.drop_ins(before, main, systemd):
+            bad = containerd.problems(before, self._dump(new_main, text), systemd)
+            if not bad:
+                break
+        else:
             raise Refused("containerd's configuration would not be what is wanted; nothing was written. %s" % "; ".join(bad))
         changed = self._write(containerd.PATH, text)
         changed = self._write(containerd.CONFIG, new_main) or changed

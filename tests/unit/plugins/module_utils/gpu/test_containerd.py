@@ -58,7 +58,7 @@ MINE = '"%s"' % containerd.PATH
 @pytest.mark.parametrize("systemd", [True, False])
 @pytest.mark.parametrize("dump, version", [(V2, 2), (V3, 3)])
 def test_drop_in(dump, version, systemd):
-    text = containerd.drop_in(dump, systemd)
+    (text,) = containerd.drop_ins(dump, None, systemd)
     assert containerd.config_version(text) == version and containerd.has_runtime(text)
     assert text.count("default_runtime_name") == 1 and 'default_runtime_name = "nvidia"' in text
     assert text.endswith("  SystemdCgroup = %s\n" % str(systemd).lower())
@@ -66,22 +66,31 @@ def test_drop_in(dump, version, systemd):
 
 def test_a_drop_in_of_version_2_repeats_the_plugin_and_nothing_else():
     """containerd 1.x replaces the section; other plugins stay as they are."""
-    text = containerd.drop_in(V2, True)
+    (text,) = containerd.drop_ins(V2, "version = 2\n", True)
     for part in ('sandbox_image = "localhost/pause:1"', 'snapshotter = "overlayfs"', ".runtimes.runc.options]"):
         assert part in text
     assert "io.containerd.internal.v1.opt" not in text
-    assert "enable_cdi" not in containerd.drop_in(V3, True)
+    assert "enable_cdi" not in containerd.drop_ins(V3, None, True)[0]
+
+
+@pytest.mark.parametrize("main, versions", [
+    (None, [3]), ("", [3]), ("version = 3\n", [3]), ("# version = 2\n[x]\nversion = 2\n", [3]), ("a = 1\nversion = 2 # two\n", [2, 3])])
+def test_version_3_beside_a_main_file(main, versions):
+    """containerd 2.1 loses the CNI directory of a main file of version 2 when a drop-in has version 3."""
+    texts = containerd.drop_ins(V3, main, True)
+    assert [containerd.config_version(text) for text in texts] == versions
+    assert all("runc" not in text.replace("runc.v2", "") and 'default_runtime_name = "nvidia"' in text for text in texts)
 
 
 def test_a_drop_in_made_from_its_own_outcome_is_the_same():
     own = V2.replace('"runc"\n', '"nvidia"\n') + (
         "[plugins.\"io.containerd.grpc.v1.cri\".containerd.runtimes.nvidia]\n  runtime_type = \"x\"\n")
-    assert containerd.drop_in(own, True) == containerd.drop_in(V2, True)
+    assert containerd.drop_ins(own, None, True) == containerd.drop_ins(V2, None, True)
 
 
 def test_other_versions_are_refused():
     with pytest.raises(containerd.ContainerdError, match="found configuration version 0"):
-        containerd.drop_in("", True)
+        containerd.drop_ins("", None, True)
 
 
 @pytest.mark.parametrize("text, found", [
