@@ -148,7 +148,8 @@ def _libraries(state):
             "libnvidia-ptxjitcompiler.so.1": f"libnvidia-ptxjitcompiler.so.{version}"}
     if state.kind == "tegra":
         real["libcuda.so.1"] = "libcuda.so.1.1"
-        files["/etc/ld.so.conf.d/nvidia-tegra.conf"] = (L4T + "\n", 0o644)
+        # The folder above is one of the linker's own on every arm64 host; this one may be another.
+        files["/etc/ld.so.conf.d/nvidia-tegra.conf"] = (L4T + "\n" + os.path.dirname(L4T) + "\n", 0o644)
     for soname, name in real.items():
         home = folder
         if state.word == "csv-missing" and soname == "libcuda.so.1":  # as L4T r39 moved it
