@@ -123,7 +123,8 @@ def _site(name: str, nodes: list[dict[str, Any]], record: dict[str, Any]) -> Sit
         nodes=tuple(_node(node, hosts[node["name"]], observed.get(node["name"], {})) for node in nodes),
         targets=tuple((health or {}).get("targets", ())),
         verdicts=(*preflight, *gpu.get("verdicts", ()), *_rows(gpu_health), *(health or {}).get("verdicts", ())),
-        gpus=tuple(_gpus(gpu.get("nodes", ()), gpu_health)),
+        # In the order of the site's nodes: results come as they are ready.
+        gpus=tuple(sorted(_gpus(gpu.get("nodes", ()), gpu_health), key=lambda row: list(hosts).index(row["name"]))),
     )
 
 

@@ -226,6 +226,13 @@ def test_health_without_a_proof_is_shown_too():
     assert "<td class=quiet>-</td>" in render_html(summary)
 
 
+def test_gpus_are_in_the_order_of_their_nodes():
+    found = {name: {**gpu_health()["camera-a"]} for name in ("camera-b", "camera-a")}
+    nodes = [NODE, {**NODE, "name": "camera-b"}]
+    site = s.summarise(record(sites={"hall": nodes}, hosts={}, gpu_health=found)).sites[0]
+    assert [row["name"] for row in site.gpus] == ["camera-a", "camera-b"]
+
+
 def test_a_gpu_that_is_not_healthy_makes_the_site_not_as_wanted():
     site = s.summarise(record(gpu_health=gpu_health("fail"))).sites[0]
     assert (site.status, site.gpus[0]["health"]) == (s.NOT_AS_WANTED, "fail: gpu_errors")
