@@ -58,10 +58,10 @@ gpu:
   returned: always
   type: str
 found:
-  description: The GPU and its driver in words.
+  description: The GPU in words.
   returned: always
   type: str
-  sample: "dgpu: NVIDIA L4 (ada), driver 580.95.05"
+  sample: NVIDIA L4 (10de:27b8, ada)
 verdicts:
   description: >-
     Rows of check (V(gpu_present), V(gpu_driver), V(gpu_cdi), V(gpu_errors), V(gpu_memory), V(gpu_temperature)), verdict

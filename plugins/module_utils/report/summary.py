@@ -123,8 +123,7 @@ def _site(name: str, nodes: list[dict[str, Any]], record: dict[str, Any]) -> Sit
         nodes=tuple(_node(node, hosts[node["name"]], observed.get(node["name"], {})) for node in nodes),
         targets=tuple((health or {}).get("targets", ())),
         verdicts=(*preflight, *gpu.get("verdicts", ()), *_rows(gpu_health), *(health or {}).get("verdicts", ())),
-        # In the order of the site's nodes: results come as they are ready.
-        gpus=tuple(sorted(_gpus(gpu.get("nodes", ()), gpu_health), key=lambda row: list(hosts).index(row["name"]))),
+        gpus=tuple(_gpus(gpu.get("nodes", ()), gpu_health, list(hosts))),
     )
 
 
@@ -132,8 +131,11 @@ def _rows(gpu_health: dict[str, Any]) -> list[dict[str, Any]]:
     return [row for found in gpu_health.values() for row in found.get("verdicts", ())]
 
 
-def _gpus(proven: Iterable[dict[str, Any]], gpu_health: dict[str, Any]) -> list[dict[str, Any]]:
-    """One row per GPU node: what proved its GPU, and its worst health verdict with the checks that came out so."""
+def _gpus(proven: Iterable[dict[str, Any]], gpu_health: dict[str, Any], order: list[str]) -> list[dict[str, Any]]:
+    """One row per GPU node: what proved its GPU, and its worst health verdict with the checks that came out so.
+
+    They are in the order of the site's nodes. A proof is of the whole site, so that a limited run has more of them.
+    """
     nodes = {node.get("name", ""): dict(node) for node in proven}
     for host, found in gpu_health.items():
         node = nodes.setdefault(host, {"name": host, "kind": found.get("gpu", ""), "evidence": found.get("found", "")})
@@ -141,7 +143,7 @@ def _gpus(proven: Iterable[dict[str, Any]], gpu_health: dict[str, Any]) -> list[
         worst = min((row.get("verdict", "error") for row in rows), key=VERDICT_ORDER.index, default="inconclusive")
         checks = sorted({row.get("check", "") for row in rows if row.get("verdict") == worst})
         node["health"] = worst if worst == "pass" else f"{worst}: {', '.join(checks)}"
-    return list(nodes.values())
+    return sorted(nodes.values(), key=lambda node: order.index(node["name"]) if node.get("name") in order else len(order))
 
 
 def _status(hosts: dict[str, Any], health: dict[str, Any] | None, preflight: list[dict[str, Any]], gpu: dict[str, Any],

@@ -229,8 +229,9 @@ def test_health_without_a_proof_is_shown_too():
 def test_gpus_are_in_the_order_of_their_nodes():
     found = {name: {**gpu_health()["camera-a"]} for name in ("camera-b", "camera-a")}
     nodes = [NODE, {**NODE, "name": "camera-b"}]
-    site = s.summarise(record(sites={"hall": nodes}, hosts={}, gpu_health=found)).sites[0]
-    assert [row["name"] for row in site.gpus] == ["camera-a", "camera-b"]
+    proof = {"hall": {"healthy": True, "nodes": [{**GPU, "name": "outside the limit"}], "verdicts": []}}
+    site = s.summarise(record(sites={"hall": nodes}, hosts={}, gpu_health=found, gpu=proof)).sites[0]
+    assert [row["name"] for row in site.gpus] == ["camera-a", "camera-b", "outside the limit"]
 
 
 def test_a_gpu_that_is_not_healthy_makes_the_site_not_as_wanted():
