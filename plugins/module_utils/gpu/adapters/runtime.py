@@ -9,7 +9,7 @@ import os
 
 from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import cdi, csv, driver, packages, toolkit_config
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters import system
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters import jetson, system
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters.engine import Refused, refuse_in_use
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.detect import DGPU, TEGRA, detect
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.verdicts import judge_gpu
@@ -41,6 +41,8 @@ class Runtime:
             "gpu": self.params["gpu"], "gpu_driver": self.params["driver"], "gpu_driver_packages": self.params["driver_packages"]}))
         if self.params["gpu"] == TEGRA:
             self._refuse(self._csv())
+            mode = self.params["nvpmodel_mode"]
+            mode = jetson.wanted_mode(self.host, mode) if mode else None
         self._refuse(self._template())
         blacklisted = self.host.exists(driver.NOUVEAU_FILE)
         plan = driver.plan(gpu, self.params["driver"], self.params["driver_packages"], blacklisted)
@@ -51,6 +53,8 @@ class Runtime:
         if self.params["gpu"] == DGPU:
             gpu = self._load(gpu, plan)
             self._cdi(gpu)
+        else:
+            self._power(mode)
         return driver.reboot_reasons(gpu)
 
     def absent(self):
@@ -165,6 +169,12 @@ class Runtime:
         elif not why:
             spec = cdi.parse(self.host.read(cdi.REFRESHED, 1024 * 1024) or "")
             self.verdicts.append(passed("gpu_cdi", "devices %s" % (", ".join(spec.devices) or "to be made"), "every GPU of this host"))
+
+    def _power(self, mode):
+        if mode:
+            self.verdicts.append(jetson.set_mode(self.host, self._act, mode, self.check_mode))
+        if self.params["jetson_clocks"] != "keep":
+            self.verdicts.append(jetson.set_clocks(self.host, self._act, self.params["jetson_clocks"] == "lock"))
 
     def _refresh_needed(self, gpu):
         text = self.host.read(cdi.REFRESHED, 1024 * 1024)
