@@ -41,8 +41,6 @@ def readings(host, kind):
     if kind == TEGRA:
         names = [name for name in host.names(THERMAL, 256) if name.startswith("thermal_zone")]
         return health.parse_thermal([(_text(host, name, "type"), _text(host, name, "temp")) for name in names])
-    if not host.exists("/usr/bin/nvidia-smi"):
-        return None
     code, text = host.run(
         "nvidia-smi", "--query-gpu=" + health.SMI_QUERY, "--format=csv,noheader,nounits", timeout=SMI_SECONDS)
     return health.parse_smi(text) if code == 0 else None

@@ -102,7 +102,9 @@ def jetson(root, model, soc, release, library="tegra", tree="/proc/device-tree",
     return Machine(root, files, {path: "libcuda.so.1.1"}, {"ldconfig -p": cached(path)})
 
 
-#: As recorded on a machine of a data centre: a small system without /proc/modules, module tree and package tool.
+#: After a machine of a data centre, a small system without /proc/modules, module tree and package tool. Recorded: PCI ids,
+#: versions, libraries, device nodes, names in the CDI specification, the words of nvidia-smi and of the kernel log. The UUID
+#: and the log's times are made up, and the specification is cut down to what is read.
 H200_UUID = "GPU-5d3f7a10-0b7e-4c59-9d5c-2f6b1e8a4c31"
 H200_SMI = "00000000:00:06.0, NVIDIA H200, 37, 0x0000000000000000, 0, 0\n"
 H200_LOG = (
