@@ -41,6 +41,9 @@ def pods_in_use(host):
         place = "%s/io.containerd.runtime.v2.task/k8s.io" % root
         for name in host.names(place):
             bundle = "%s/%s" % (place, name)
+            pid = (host.read(bundle + "/init.pid") or "").strip()
+            if pid and not host.exists("/proc/%s" % pid):
+                continue  # left by a crash
             found.add(containerd.pod_of(host.read(bundle + "/runtime"), host.read(bundle + "/config.json", LIMIT)))
     return sorted(found - {""})
 

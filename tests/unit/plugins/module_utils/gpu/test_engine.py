@@ -143,6 +143,10 @@ def test_it_stays_while_pods_need_it(there):
     with pytest.raises(engine.Refused, match="1 pods run through NVIDIA's runtime: vision/line-a"):
         there.run("absent")
     assert there.host.exists(containerd.PATH)
+    there.write(TASK + "/init.pid", "4711")
+    assert engine.pods_in_use(there.host) == [], "a process that is gone"
+    there.write("/proc/4711/status", "")
+    assert engine.pods_in_use(there.host) == ["vision/line-a"]
     there.write(TASK + "/runtime", "runc")
     there.run("absent")
     assert not there.host.exists(containerd.PATH)
