@@ -89,17 +89,20 @@ def lock(folder: Path) -> dict:
 def _package_entries(folder: Path) -> list[dict]:
     found: dict[tuple, dict] = {}
     for path in sorted([*folder.glob("*.deb"), *folder.glob("*.rpm")]):
-        name, version, _ = packages.split(path.name)
-        found.setdefault((name, version, path.suffix), {})[path.name] = engine.file_hash(path)
+        name, version, architecture = packages.split(path.name)
+        entry = found.setdefault((name, version, path.suffix), {"architectures": [], "sha256": {}})
+        entry["architectures"].append(architecture)
+        entry["sha256"][path.name] = engine.file_hash(path)
     return [
         {
             "name": name,
             "kind": "package",
             "version": version,
             "file": "nvidia/" + ("{name}_{version}_{arch}.deb" if suffix == ".deb" else "{name}-{version}.{arch}.rpm"),
-            "sha256": sums,
+            # NVIDIA makes none for 32-bit ARM; without the list a fleet with such a node could build no bundle.
+            **entry,
         }
-        for (name, version, suffix), sums in found.items()
+        for (name, version, suffix), entry in found.items()
     ]
 
 

@@ -29,7 +29,8 @@ FAULTS = Path("/etc/edgeai-lab/faults.json")
 RUN = Path("/run/edgelab-hardware")
 WORDS = ("present", "absent", "driver-absent", "driver-mismatch", "nouveau", "secure-boot", "stale-cdi", "csv-missing")
 # A target below /sys takes the machine's own files as the lower half of an overlay; /proc cannot be one.
-OVERLAYS = {"pci": "/sys/bus/pci/devices", "module": "/sys/module", "firmware": "/sys/firmware"}
+OVERLAYS = {"pci": "/sys/bus/pci/devices", "module": "/sys/module", "firmware": "/sys/firmware",
+            "thermal": "/sys/class/thermal"}
 BINDS = {"proc-driver": "/proc/driver"}
 EFI = "efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
@@ -80,7 +81,7 @@ class State:
 # -- what the kernel shows -------------------------------------------------------------------------
 def kernel_files(state):
     """{tree: {path: content}} of OVERLAYS and BINDS."""
-    trees = {"pci": {}, "module": {}, "firmware": {}, "proc-driver": {}}
+    trees = {"pci": {}, "module": {}, "firmware": {}, "thermal": {}, "proc-driver": {}}
     if state.word == "nouveau":
         trees["module"]["nouveau/initstate"] = "live\n"
     if state.kind == "tegra":
@@ -113,6 +114,8 @@ def _tegra_files(state, trees):
     trees["firmware"]["devicetree/base/compatible"] = "".join(word + "\0" for word in TEGRA["compatible"])
     if state.loaded:
         trees["module"]["nvgpu/initstate"] = "live\n"
+        # After the zones that a machine may have of its own.
+        trees["thermal"] = {"thermal_zone90/type": "gpu-thermal\n", "thermal_zone90/temp": "41500\n"}
     return trees
 
 
@@ -145,7 +148,8 @@ def _libraries(state):
             "libnvidia-ptxjitcompiler.so.1": f"libnvidia-ptxjitcompiler.so.{version}"}
     if state.kind == "tegra":
         real["libcuda.so.1"] = "libcuda.so.1.1"
-        files["/etc/ld.so.conf.d/nvidia-tegra.conf"] = (L4T + "\n", 0o644)
+        # The folder above is one of the linker's own on every arm64 host; this one may be another.
+        files["/etc/ld.so.conf.d/nvidia-tegra.conf"] = (L4T + "\n" + os.path.dirname(L4T) + "\n", 0o644)
     for soname, name in real.items():
         home = folder
         if state.word == "csv-missing" and soname == "libcuda.so.1":  # as L4T r39 moved it
@@ -330,7 +334,8 @@ def smi(state, words):
                  "uuid": state.gpu_uuid, "gpu_uuid": state.gpu_uuid, "driver_version": state.loaded,
                  "pci.bus_id": hardware.get("slot", "[N/A]"), "temperature.gpu": hardware["temperature"],
                  "memory.total": hardware["memory"], "utilization.gpu": "0",
-                 "ecc.errors.uncorrected.volatile.total": "0", "clocks_throttle_reasons.active": "0x0000000000000000"}
+                 "ecc.errors.uncorrected.volatile.total": "0",
+                 "ecc.errors.corrected.volatile.total": "0", "clocks_throttle_reasons.active": "0x0000000000000000"}
         return ", ".join(known.get(name.strip(), "[N/A]") for name in query.split(",")) + "\n", 0
     return (f"NVIDIA-SMI {state.installed}    Driver Version: {state.loaded}    CUDA Version: {hardware['cuda']}\n"
             f"  0  {hardware['product']}  {hardware.get('slot', 'N/A')}   (simulated by the lab)\n"), 0

@@ -8,7 +8,7 @@ name: report
 type: aggregate
 short_description: Writes what a run found and did as text, JSON, Markdown, JUnit and HTML
 description:
-  - Collects the evidence of a run on a fleet - preflight verdicts, failures, bytes sent, site health - and writes one
+  - Collects the evidence of a run on a fleet - preflight verdicts, failures, bytes sent, health of sites and GPUs - and writes one
     report at the end of the run, also when hosts failed or the run was cut short by a site that is down.
   - Says nothing, and leaves the last report alone, for runs that neither judged a site nor failed on one of its hosts.
 version_added: 0.1.0
@@ -55,7 +55,7 @@ class CallbackModule(CallbackBase):
         super().__init__()
         self.record = {
             "schema": 1, "fleet": "", "playbook": "", "started": _now(), "finished": "", "check_mode": False,
-            "sites": {}, "hosts": {}, "steps": [], "preflight": [], "health": {}, "gpu": {},
+            "sites": {}, "hosts": {}, "steps": [], "preflight": [], "health": {}, "gpu": {}, "gpu_health": {},
         }
         self._step = None
         self._site_of = {}
@@ -110,7 +110,7 @@ class CallbackModule(CallbackBase):
 
     def _has_something_to_say(self):
         hosts = self.record["hosts"].values()
-        return bool(self.record["preflight"] or self.record["health"] or self.record["gpu"]
+        return bool(self.record["preflight"] or self.record["health"] or self.record["gpu"] or self.record["gpu_health"]
                     or any(host["failures"] or host["unreachable"] for host in hosts))
 
     def _take(self, result):
@@ -124,10 +124,13 @@ class CallbackModule(CallbackBase):
         elif action == "site_health" and "targets" in data:
             site = self._site_of.get(name, data.get("site", ""))
             self.record["health"][site] = {key: data.get(key) for key in ("healthy", "targets", "nodes", "verdicts")}
-
         elif action == "gpu_proof" and data.get("verdicts"):
             site = self._site_of.get(name, data.get("site", ""))
             self.record["gpu"][site] = {key: data.get(key) for key in ("healthy", "nodes", "verdicts")}
+        elif action == "gpu_health" and data.get("verdicts"):
+            self.record["gpu_health"][name] = {
+                "healthy": data.get("healthy"), "gpu": data.get("gpu"), "found": data.get("found"),
+                "verdicts": [dict(row, host=name) for row in data["verdicts"]]}
 
     def _host(self, name):
         return self.record["hosts"].setdefault(

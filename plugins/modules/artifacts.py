@@ -52,6 +52,7 @@ options:
     description:
       - Packages that the node needs, each as C(name) or C(name=version). They are put below C(packages) in
         O(state_dir) and installed by whoever needs them, such as M(edgeai.sites.nvidia_runtime).
+      - Of a package that the bundle has as .deb and as .rpm, the node gets the one for its own package tool.
     type: list
     elements: str
     default: []
@@ -185,6 +186,7 @@ bytes_to_send:
   type: int
 """
 
+import os
 import platform
 
 from ansible.module_utils.basic import AnsibleModule
@@ -192,6 +194,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.artifacts_args import MODULE_ARGS
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.node import Node, check_machine
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.packages import of_format
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.placement import images_dir
 
 
@@ -212,8 +215,10 @@ def run(module):
     """Look; ask the action plugin for what is absent, or put in place what it sent."""
     params = module.params
     check_machine(platform.machine(), params["arch"])
+    # As the module nvidia_runtime chooses.
+    tool = "deb" if os.path.exists("/usr/bin/dpkg-query") else "rpm" if os.path.exists("/usr/bin/rpm") else ""
     node = Node(
-        params["placements"], images_dir(params["data_dir"]), params["state_dir"], params["verify"], params["login_user"],
+        of_format(params["placements"], tool), images_dir(params["data_dir"]), params["state_dir"], params["verify"], params["login_user"],
     )
     result = describe(node)
     if node.absent() and (module.check_mode or not params["assemble"]):

@@ -57,6 +57,19 @@ options:
     description: Remove packages from before the NVIDIA Container Toolkit, such as C(nvidia-docker2), instead of refusing.
     type: bool
     default: false
+  nvpmodel_mode:
+    description:
+      - Power mode of a Jetson, by its number or name in C(/etc/nvpmodel.conf). Empty leaves it as it is. Not for cards.
+      - A mode that can be set with a reboot only is a warning; C(nvpmodel) is never told to reboot.
+    type: str
+    default: ""
+  jetson_clocks:
+    description:
+      - V(lock) holds the clocks of a Jetson at their highest, V(free) gives them back, V(keep) leaves them. Not for cards.
+      - A reboot gives them back; the next call locks them again.
+    type: str
+    choices: [keep, lock, free]
+    default: keep
 attributes:
   check_mode:
     description: Says what it would do and writes nothing.
@@ -65,7 +78,7 @@ attributes:
     description: Shows files before and after.
     support: full
   idempotent:
-    description: A second call changes nothing, also after a reboot.
+    description: A second call changes nothing, also after a reboot, which O(jetson_clocks) alone does not survive.
     support: full
 seealso:
   - module: edgeai.sites.nvidia_toolkit_config
@@ -134,6 +147,8 @@ ARGUMENTS = {
     "driver_packages": {"type": "list", "elements": "str", "default": []},
     "hold": {"type": "bool", "default": True},
     "remove_old": {"type": "bool", "default": False},
+    "nvpmodel_mode": {"type": "str", "default": ""},
+    "jetson_clocks": {"type": "str", "choices": ["keep", "lock", "free"], "default": "keep"},
 }
 
 

@@ -16,7 +16,7 @@ TOOLKIT = ("nvidia-container-toolkit-base",)
 def find_packages(wanted, manifest, arch):
     """Return the artifacts of the package ``name`` or ``name=version`` for ``arch``: a .deb, an .rpm, or one of each.
 
-    Without a version the bundle must hold exactly one. Which of the two formats a node takes is known on the node only.
+    Without a version the bundle must hold exactly one. Which of the two formats a node takes is known on the node only: see of_format.
     """
     name, unused, version = str(wanted).partition("=")
     of_name = [a for kind in PACKAGE_KINDS for a in manifest.of_kind(kind, arch) if a.name == name]
@@ -33,6 +33,15 @@ def find_packages(wanted, manifest, arch):
         found=", ".join(have) or "no packages", wanted="<name>, or <name>=<version> where the bundle has several versions",
         remedy="add it to the lock file and run bundle.yml, or name the version",
     )
+
+
+def of_format(placements, tool):
+    """Return the placements (as dicts) without packages that come in the format ``tool``, "deb" or "rpm", too.
+
+    A package in one format only stays, whatever the node has: the step that installs it knows what to say then.
+    """
+    there = {p["name"] for p in placements if p["kind"] == tool}
+    return [p for p in placements if p["kind"] not in PACKAGE_KINDS or p["kind"] == tool or p["name"] not in there]
 
 
 def gpu_packages(gpu, packages=None, version="", drivers=None, state="present"):

@@ -12,6 +12,7 @@ from typing import Any, Dict, Iterable, List, Optional
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
     ABSENT,
+    FAILED,
     HEALTHY,
     PROGRESSING,
     UNKNOWN,
@@ -20,7 +21,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
     Object,
     condition,
 )
-from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import crashed, judge_pod
+from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import container_status, crashed, judge_pod
 
 CHECK = "gpu.allocatable"
 RESOURCE = "nvidia.com/gpu"
@@ -31,6 +32,7 @@ MIG = ("none", "single", "mixed")
 MPS_CLIENTS = 48
 MAX_REPLICAS = 64
 PLUGIN_LABEL = "edgeai.sites/gpu-plugin"
+CONFIG_ANNOTATION = "edgeai.sites/config"
 _KEYS = ("name", "kind", "arch", "count", "replicas", "sharing", "mig", "resource")
 
 
@@ -113,10 +115,13 @@ def judge_capacity(expected: GpuNode, evidence: Evidence) -> Finding:
     if condition(node, "Ready").get("status") != "True":
         return Finding(CHECK, UNKNOWN, "node %s is not ready, so what it offers is history" % expected.name, wanted,
                        "is it switched on and on the network? Read its journal (SYSLOG_IDENTIFIER=k3s)")
-    if found == expected.expected:
-        return Finding(CHECK, HEALTHY, "%d x %s" % (found, expected.resource), wanted)
     text = "node %s offers %d x %s" % (expected.name, found, expected.resource)
-    plugin = _plugin_finding(expected, evidence)
+    if found == expected.expected:
+        plugin = _successor_finding(expected, evidence)
+        if plugin is None:
+            return Finding(CHECK, HEALTHY, "%d x %s" % (found, expected.resource), wanted)
+    else:
+        plugin = _plugin_finding(expected, evidence)
     if plugin.state != HEALTHY:
         return Finding(CHECK, plugin.state, "%s: %s" % (text, plugin.found), wanted, plugin.remedy)
     return Finding(CHECK, PROGRESSING, text + ", with its device plugin running", wanted, _count_remedy(expected, found))
@@ -128,6 +133,31 @@ def plugin_pods(name: str, evidence: Evidence) -> List[Object]:
            if PLUGIN_LABEL in (pod["metadata"].get("labels") or {}) and not pod["metadata"].get("deletionTimestamp")
            and pod.get("spec", {}).get("nodeName") == name]
     return sorted(own, key=lambda pod: pod["metadata"].get("creationTimestamp") or "", reverse=True)
+
+
+def _successor_finding(expected: GpuNode, evidence: Evidence) -> Optional[Finding]:
+    """Return what is wrong with the plugin behind an offer, or None.
+
+    The kubelet goes on offering for a while what a plugin offered that is being replaced or has crashed; a pod that asks
+    for it then is refused. A plugin that is not ours (no DaemonSet) is judged by its offer alone.
+    """
+    (template,) = [item["spec"]["template"] for item in evidence.daemonsets.values()
+                   if item["metadata"].get("labels", {}).get(PLUGIN_LABEL) == expected.plugin_class] or [None]
+    if template is None:
+        return None
+    pods = plugin_pods(expected.name, evidence)
+    if pods and _made_of(pods[0]) != _made_of(template):
+        return Finding(CHECK, PROGRESSING, "its device plugin is about to be replaced", "one of the new settings",
+                       "look at the events of the DaemonSet in the plugin's namespace")
+    finding = _plugin_finding(expected, evidence)
+    runs = bool(pods) and "running" in (container_status(pods[0]).get("state") or {})
+    # One that just started is told from one that crashes by its offer, without waiting for its uptime.
+    return None if runs and finding.state != FAILED else finding
+
+
+def _made_of(thing: Object) -> Any:
+    """What a plugin's pod and its template have in common, and another plugin has not."""
+    return (thing["metadata"].get("annotations") or {}).get(CONFIG_ANNOTATION), thing["spec"]["containers"][0]["image"]
 
 
 def _plugin_finding(expected: GpuNode, evidence: Evidence) -> Finding:

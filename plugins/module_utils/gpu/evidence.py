@@ -103,7 +103,8 @@ def _details(host):
     libraries, known = _libraries(host)
     loaded = {line.partition(" ")[0] for line in (host.read("/proc/modules", LARGE_FILE) or "").splitlines()}
     return {
-        "modules": [name for name in MODULES if name in loaded],
+        # Not every kernel has the list.
+        "modules": [name for name in MODULES if name in loaded or host.exists(f"/sys/module/{name}")],
         "installed": _installed(host),
         "libraries": libraries,
         "libraries_known": known,

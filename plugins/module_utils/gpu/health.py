@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Optional
 
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.detect import DGPU, NONE, TEGRA, describe, detect
-from ansible_collections.edgeai.sites.plugins.module_utils.host.verdict import failed, inconclusive, make, passed, warned
+from ansible_collections.edgeai.sites.plugins.module_utils.host.verdict import (
+    REFUSING, failed, inconclusive, make, passed, warned)
 
 #: ``nvidia-smi --query-gpu=<SMI_QUERY> --format=csv,noheader,nounits`` is what ``parse_smi`` reads.
 SMI_QUERY = (
@@ -163,6 +164,21 @@ def judge_health(evidence, intent, kernel_log=None, readings=None, allocatable=N
     return verdicts
 
 
+def healthy(verdicts):
+    """Whether nothing is known to be wrong. What could not be seen is no failure, and no verdict at all is no health."""
+    return bool(verdicts) and not any(entry["verdict"] in REFUSING for entry in verdicts)
+
+
+def message(words, verdicts):
+    """One line when all is well, and what is wrong verdict by verdict when not. ``words`` say which GPU it is."""
+    bad = [entry for entry in verdicts if entry["verdict"] in REFUSING]
+    if not bad:
+        return f"{words}: nothing is wrong, as far as could be seen"
+    lines = [f"{words}: not healthy ({', '.join(sorted({entry['check'] for entry in bad}))})"]
+    return "\n".join(lines + [f"  {entry['check']}: found {entry['found']}, wanted {entry['wanted']}. To do: {entry['remedy']}"
+                              for entry in bad])
+
+
 def _driver(gpu):
     driver, wanted = gpu.driver, "kernel module and libraries of one version"
     found = f"kernel module {driver.loaded or 'not loaded'}, libraries {driver.userspace or 'not found'}"
@@ -185,7 +201,9 @@ def _cdi(gpu, nvidia):
         paths = ", ".join(entry["path"] for entry in specifications)
         return failed("gpu_cdi", f"a specification is for driver {', '.join(old)}, loaded is {gpu.driver.loaded}", wanted,
                       f"{refresh}; remove what somebody left in /etc/cdi ({paths})")
-    if len(devices) < len(gpu.devices):
+    # The toolkit names a card twice, by its number and by its UUID.
+    by_uuid = sum(name.startswith(("GPU-", "MIG-")) for name in devices)
+    if max(by_uuid, len(devices) - by_uuid) < len(gpu.devices):
         return failed("gpu_cdi", f"{', '.join(devices) or 'no device'} in {len(specifications)} specifications", wanted, refresh)
     return passed("gpu_cdi", ", ".join(devices), wanted)
 

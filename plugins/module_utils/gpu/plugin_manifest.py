@@ -13,7 +13,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any, Callable, Dict, Iterable, List
 
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.capacity import PLUGIN_LABEL, GpuNode
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.capacity import CONFIG_ANNOTATION, PLUGIN_LABEL, GpuNode
 from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import MANAGED_BY, MANAGED_BY_LABEL
 
 PLUGIN_IMAGE = "nvidia-device-plugin:v0.20.0"
@@ -184,7 +184,7 @@ def _daemon_set(full_name: str, name: str, node: GpuNode, namespace: str, pod: O
     if is_plugin:
         labels[PLUGIN_LABEL] = name
     # The plugin reads its file once: other settings have to make another pod.
-    annotations = {"edgeai.sites/config": hashlib.sha256(config_text(node).encode()).hexdigest()[:16]}
+    annotations = {CONFIG_ANNOTATION: hashlib.sha256(config_text(node).encode()).hexdigest()[:16]}
     return {
         "apiVersion": "apps/v1",
         "kind": "DaemonSet",

@@ -211,6 +211,6 @@ def message(site: str, results: List[Result]) -> str:
         for finding in result.findings:
             if finding.state != HEALTHY:
                 remedy = ". To do: " + finding.remedy if finding.remedy else ""
-                lines.append("  %s: %s: found %s, wanted %s%s" % (result.node.name, finding.check,
-                                                               finding.found.rstrip("."), finding.wanted, remedy))
+                lines.append("  %s: %s: found %s, wanted %s%s" % (
+                    result.node.name, finding.check, finding.found.rstrip("."), finding.wanted, remedy))
     return "\n".join(lines)

@@ -79,6 +79,7 @@ class Evidence:
     now: float
     deployments: Dict[str, Object] = field(default_factory=dict)
     replicasets: Dict[str, Object] = field(default_factory=dict)
+    daemonsets: Dict[str, Object] = field(default_factory=dict)
     pods: Dict[str, Object] = field(default_factory=dict)
     nodes: Dict[str, Object] = field(default_factory=dict)
     leases: Dict[str, Object] = field(default_factory=dict)

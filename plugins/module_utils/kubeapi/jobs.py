@@ -20,7 +20,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import
 )
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.watch import Watcher
 
-KINDS = ("nodes", "pods", "events")
+KINDS = ("nodes", "pods", "events", "daemonsets")
 MAX_LOG_BYTES = 16384
 # A delete is tried again: a Job that stays holds a GPU until its own deadline.
 DELETE_TRIES = 3

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import Any, Dict, Iterable, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Set, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import Evidence, Probe
 from ansible_collections.edgeai.sites.plugins.module_utils.health.observe import Eyes
@@ -24,6 +24,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import
 # The server ends a watch after this time and it is taken up again, so that a dead link cannot pass for a quiet one.
 WATCH_SECONDS = 30
 RETRY_SECONDS = 1.0
+# What the health of workloads depends on.
+HEALTH_KINDS = ("deployments", "replicasets", "pods", "events", "nodes", "leases")
 OURS = "%s=%s" % (MANAGED_BY_LABEL, MANAGED_BY)
 GONE = 410
 
@@ -33,11 +35,12 @@ class Expired(Exception):
 
 
 def watched(namespace: str) -> Dict[str, Tuple[str, Dict[str, str]]]:
-    """Return what a health check watches: name in Evidence -> (path, query)."""
+    """Return what can be watched: name in Evidence -> (path, query)."""
     apps, core = "/apis/apps/v1/namespaces/" + namespace, "/api/v1/namespaces/" + namespace
     return {
         "deployments": (apps + "/deployments", {"labelSelector": OURS}),
         "replicasets": (apps + "/replicasets", {"labelSelector": OURS}),
+        "daemonsets": (apps + "/daemonsets", {"labelSelector": OURS}),
         "pods": (core + "/pods", {"labelSelector": OURS}),
         "events": (core + "/events", {}),
         "nodes": ("/api/v1/nodes", {}),
@@ -48,13 +51,13 @@ def watched(namespace: str) -> Dict[str, Tuple[str, Dict[str, str]]]:
 class Watcher(Eyes):
     """Eyes on a real API server. Start it with ``with``; its threads end with the process at the latest.
 
-    ``kinds``: which of the kinds in Evidence to look at; all when not given.
+    ``kinds``: which of the kinds in Evidence to look at.
     """
 
-    def __init__(self, api: KubeApi, namespace: str, kinds: Optional[Iterable[str]] = None) -> None:
+    def __init__(self, api: KubeApi, namespace: str, kinds: Iterable[str] = HEALTH_KINDS) -> None:
         self._api = api
         known = watched(namespace)
-        self._kinds = {kind: known[kind] for kind in (known if kinds is None else kinds)}
+        self._kinds = {kind: known[kind] for kind in kinds}
         self._start = time.monotonic()
         self._changed = threading.Condition()
         self._dirty = False

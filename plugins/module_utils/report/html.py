@@ -10,7 +10,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.report import summary
 from ansible_collections.edgeai.sites.plugins.module_utils.report import text, words
 
 TONE = {s.AS_WANTED: "good", s.NOT_CHECKED: "quiet"}
-MARK = {"pass": "good", "healthy": "good", "warn": "warn", "simulated": "warn", "in use": "quiet", "not run": "quiet"}
+MARK = {"pass": "good", "healthy": "good", "warn": "warn", "simulated": "warn", "in use": "quiet", "not run": "quiet", "-": "quiet"}
 
 STYLE = """
 :root { --ink:#1b2430; --paper:#f5f6f8; --card:#fff; --line:#dfe3e8; --soft:#5b6777;
@@ -61,17 +61,18 @@ def _site(site: s.SiteSummary) -> str:
     if site.reasons:
         parts.append("<ul class=reasons>" + "".join(f"<li>{html.escape(reason)}</li>" for reason in site.reasons) + "</ul>")
     if site.targets:
-        parts.append("<h3>What runs</h3>" + _table(text.TARGET_HEAD, text.target_rows(site), mark=len(text.TARGET_HEAD) - 1))
+        parts.append("<h3>What runs</h3>" + _table(text.TARGET_HEAD, text.target_rows(site), mark=(len(text.TARGET_HEAD) - 1,)))
     parts.append("<h3>Nodes</h3>" + _table(text.NODE_HEAD, text.node_rows(site)))
     if site.gpus:
-        parts.append("<h3>GPUs</h3>" + _table(text.GPU_HEAD, text.gpu_rows(site), mark=text.GPU_HEAD.index("proof")))
+        parts.append("<h3>GPUs</h3>" + _table(
+            text.GPU_HEAD, text.gpu_rows(site), mark=[text.GPU_HEAD.index(name) for name in ("proof", "isolation", "health")]))
     if site.verdicts:
         rows = [
             (row.get("verdict", ""), s.subject_of(row), row.get("check", ""),
              row.get("found", ""), row.get("wanted", ""), row.get("remedy", "") or "")
             for row in site.verdicts
         ]
-        table = _table(("verdict", "where", "check", "found", "wanted", "what to do"), rows, mark=0)
+        table = _table(("verdict", "where", "check", "found", "wanted", "what to do"), rows, mark=(0,))
         parts.append(f"<details><summary>Evidence: {words.plural(len(rows), 'verdict')}</summary>{table}</details>")
     return "<section>" + "".join(parts) + "</section>"
 
@@ -88,9 +89,9 @@ def _steps(summary: s.Summary) -> str:
     return f"<section><h2>Steps</h2><div class=table><table>{rows}</table></div></section>"
 
 
-def _table(head, rows, mark: int | None = None) -> str:
+def _table(head, rows, mark=()) -> str:
     def cell(index: int, value) -> str:
-        tone = f" class={MARK.get(str(value), 'bad')}" if index == mark else ""
+        tone = f" class={MARK.get(str(value).partition(':')[0], 'bad')}" if index in mark else ""
         return f"<td{tone}>{html.escape(str(value))}</td>"
 
     header = "".join(f"<th scope=col>{html.escape(name)}</th>" for name in head)

@@ -14,9 +14,10 @@ Pure: no I/O, no clock, no Ansible. A *record* is the dictionary that the ``repo
      "steps": [{"name", "seconds": float}],
      "preflight": [verdict + {"site", "host"}],
      "health": {site: {"healthy": bool, "targets": [...], "nodes": [...], "verdicts": [...]}},
-     "gpu": {site: {"healthy": bool, "nodes": [...], "verdicts": [...]}}}
+     "gpu": {site: {"healthy": bool, "nodes": [...], "verdicts": [...]}},
+     "gpu_health": {host: {"healthy": bool, "gpu": str, "found": str, "verdicts": [verdict + {"host"}]}}}
 
-``health`` is what the module ``site_health`` returns, ``gpu`` what ``gpu_proof`` returns.
+``health`` is what the module ``site_health`` returns, ``gpu`` what ``gpu_proof`` and ``gpu_health`` what that module returns.
 """
 from __future__ import annotations
 
@@ -33,6 +34,7 @@ NOT_CHECKED = "not checked"
 #: Worst first: a site shows the worst thing that is true of it.
 STATUS_ORDER = (UNREACHABLE, REFUSED, FAILED, NOT_AS_WANTED, NOT_CHECKED, AS_WANTED)
 BAD = frozenset((UNREACHABLE, REFUSED, FAILED, NOT_AS_WANTED))
+VERDICT_ORDER = ("error", "fail", "inconclusive", "warn", "pass")
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ def _site(name: str, nodes: list[dict[str, Any]], record: dict[str, Any]) -> Sit
     health = record.get("health", {}).get(name)
     preflight = [row for row in record.get("preflight", ()) if row.get("site") == name]
     gpu = record.get("gpu", {}).get(name) or {}
-    status, reasons = _status(hosts, health, preflight, gpu)
+    gpu_health = {host: found for host, found in record.get("gpu_health", {}).items() if host in hosts}
+    status, reasons = _status(hosts, health, preflight, gpu, gpu_health)
     observed = {node["name"]: node for node in (health or {}).get("nodes", ())}
     return SiteSummary(
         name=name,
@@ -119,12 +122,32 @@ def _site(name: str, nodes: list[dict[str, Any]], record: dict[str, Any]) -> Sit
         reasons=tuple(reasons),
         nodes=tuple(_node(node, hosts[node["name"]], observed.get(node["name"], {})) for node in nodes),
         targets=tuple((health or {}).get("targets", ())),
-        verdicts=tuple(preflight) + tuple(gpu.get("verdicts", ())) + tuple((health or {}).get("verdicts", ())),
-        gpus=tuple(gpu.get("nodes", ())),
+        verdicts=(*preflight, *gpu.get("verdicts", ()), *_rows(gpu_health), *(health or {}).get("verdicts", ())),
+        gpus=tuple(_gpus(gpu.get("nodes", ()), gpu_health, list(hosts))),
     )
 
 
-def _status(hosts: dict[str, Any], health: dict[str, Any] | None, preflight: list[dict[str, Any]], gpu: dict[str, Any]):
+def _rows(gpu_health: dict[str, Any]) -> list[dict[str, Any]]:
+    return [row for found in gpu_health.values() for row in found.get("verdicts", ())]
+
+
+def _gpus(proven: Iterable[dict[str, Any]], gpu_health: dict[str, Any], order: list[str]) -> list[dict[str, Any]]:
+    """One row per GPU node: what proved its GPU, and its worst health verdict with the checks that came out so.
+
+    They are in the order of the site's nodes. A proof is of the whole site, so that a limited run has more of them.
+    """
+    nodes = {node.get("name", ""): dict(node) for node in proven}
+    for host, found in gpu_health.items():
+        node = nodes.setdefault(host, {"name": host, "kind": found.get("gpu", ""), "evidence": found.get("found", "")})
+        rows = found.get("verdicts", ())
+        worst = min((row.get("verdict", "error") for row in rows), key=VERDICT_ORDER.index, default="inconclusive")
+        checks = sorted({row.get("check", "") for row in rows if row.get("verdict") == worst})
+        node["health"] = worst if worst == "pass" else f"{worst}: {', '.join(checks)}"
+    return sorted(nodes.values(), key=lambda node: order.index(node["name"]) if node.get("name") in order else len(order))
+
+
+def _status(hosts: dict[str, Any], health: dict[str, Any] | None, preflight: list[dict[str, Any]], gpu: dict[str, Any],
+            gpu_health: dict[str, Any]):
     """The worst true status and the reasons for it, in the words of the evidence."""
     unreachable = [f"{host}: {data['unreachable']}" for host, data in hosts.items() if data.get("unreachable")]
     if unreachable:
@@ -137,11 +160,14 @@ def _status(hosts: dict[str, Any], health: dict[str, Any] | None, preflight: lis
         for host, data in hosts.items()
         for failure in data.get("failures", ())
     ]
-    if gpu and not gpu.get("healthy"):
-        return NOT_AS_WANTED, _explain(row for row in gpu.get("verdicts", ()) if row.get("verdict") not in ("pass", "warn"))
+    bad = [] if gpu.get("healthy") else [row for row in gpu.get("verdicts", ()) if row.get("verdict") not in ("pass", "warn")]
+    # The cause stands before what comes of it: a GPU that is broken before a proof that fails.
+    reasons = _explain([row for row in _rows(gpu_health) if row.get("verdict") in ("fail", "error")] + bad)
     if health is not None and not health.get("healthy"):
-        observed = _explain(row for row in health.get("verdicts", ()) if row.get("verdict") not in ("pass", "warn"))
-        return NOT_AS_WANTED, observed or failures or ["the site gave no evidence of health"]
+        reasons += _explain(row for row in health.get("verdicts", ()) if row.get("verdict") not in ("pass", "warn"))
+        return NOT_AS_WANTED, reasons or failures or ["the site gave no evidence of health"]
+    if reasons or (gpu and not gpu.get("healthy")):
+        return NOT_AS_WANTED, reasons
     if failures:
         return FAILED, failures
     if health is None:

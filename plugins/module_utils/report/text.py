@@ -10,7 +10,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.report import summary
 from ansible_collections.edgeai.sites.plugins.module_utils.report import words
 
 NODE_HEAD = ("node", "runtime", "state", "version", "sent")
-GPU_HEAD = ("node", "gpu", "offers", "proof", "isolation", "evidence")
+GPU_HEAD = ("node", "gpu", "offers", "proof", "isolation", "health", "evidence")
 TARGET_HEAD = ("workload", "node", "image", "digest", "answer", "verdict")
 
 
@@ -59,9 +59,10 @@ def gpu_rows(site: s.SiteSummary) -> list[tuple[str, ...]]:
         (
             node.get("name", ""),
             node.get("kind", ""),
-            f"{node.get('allocatable')} of {node.get('expected')}",
-            node.get("proof", ""),
-            node.get("isolation", ""),
+            f"{node['allocatable']} of {node.get('expected')}" if "allocatable" in node else "-",
+            node.get("proof", "-"),
+            node.get("isolation", "-"),
+            node.get("health", "-"),
             node.get("evidence", ""),
         )
         for node in site.gpus

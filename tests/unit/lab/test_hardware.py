@@ -52,6 +52,7 @@ def test_an_upgraded_driver_is_loaded_after_a_reboot_only():
 def test_a_jetson_shows_a_device_tree_and_no_pci_device():
     trees, files = simulate.kernel_files(state("tegra")), simulate.disk_files(state("tegra"))
     assert not trees["pci"] and not trees["proc-driver"]
+    assert trees["thermal"]["thermal_zone90/type"] == "gpu-thermal\n"
     assert trees["firmware"]["devicetree/base/compatible"].split("\0")[-2] == "nvidia,tegra234"
     assert files["/etc/nv_tegra_release"][0].startswith("# R36 (release), REVISION: 4.0")
     assert not simulate.disk_files(state("tegra", "absent")).keys() & {"/etc/nv_tegra_release"}

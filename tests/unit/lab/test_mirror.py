@@ -70,6 +70,7 @@ def test_packages_are_locked_by_the_name_that_they_have_upstream(tmp_path):
             "kind": "package",
             "version": "1.20.0-1",
             "file": "nvidia/{name}_{version}_{arch}.deb",
+            "architectures": ["amd64", "arm64"],
             "sha256": {name: sha(name.encode()) for name in names},
         }
     ]

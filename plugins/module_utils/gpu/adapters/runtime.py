@@ -9,7 +9,8 @@ import os
 
 from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import cdi, csv, driver, packages, toolkit_config
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters import system
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters import jetson, system
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters.engine import Refused, refuse_in_use
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.detect import DGPU, TEGRA, detect
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.verdicts import judge_gpu
 from ansible_collections.edgeai.sites.plugins.module_utils.host import evidence
@@ -21,10 +22,6 @@ SOURCES = ("/etc/apt/sources.list.d", "/etc/yum.repos.d", "/etc/zypp/repos.d")
 K3S_CONFIG = "/etc/rancher/k3s/config.yaml"
 K3S_TEMPLATE = "/var/lib/rancher/k3s/agent/etc/containerd/config.toml.tmpl"
 K3S_TEMPLATE_3 = "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl"
-
-
-class Refused(Exception):
-    """What is wanted must not be done; nothing was written."""
 
 
 class Runtime:
@@ -44,6 +41,8 @@ class Runtime:
             "gpu": self.params["gpu"], "gpu_driver": self.params["driver"], "gpu_driver_packages": self.params["driver_packages"]}))
         if self.params["gpu"] == TEGRA:
             self._refuse(self._csv())
+            mode = self.params["nvpmodel_mode"]
+            mode = jetson.wanted_mode(self.host, mode) if mode else None
         self._refuse(self._template())
         blacklisted = self.host.exists(driver.NOUVEAU_FILE)
         plan = driver.plan(gpu, self.params["driver"], self.params["driver_packages"], blacklisted)
@@ -54,6 +53,8 @@ class Runtime:
         if self.params["gpu"] == DGPU:
             gpu = self._load(gpu, plan)
             self._cdi(gpu)
+        else:
+            self._power(mode)
         return driver.reboot_reasons(gpu)
 
     def absent(self):
@@ -63,6 +64,7 @@ class Runtime:
                                              for line in text.splitlines()):
             raise Refused("default-runtime: nvidia is in %s: K3s would not start again without the runtime. Take it out of "
                           "k3s_config and run the step k3s first" % K3S_CONFIG)
+        refuse_in_use(self.host)
         have = system.installed(self.host, self.kind, self.params["packages"] + list(packages.TOOLKIT))
         self._carry_out(packages.absent(have, self.params["packages"]))
         for path, reason in ((driver.UPGRADES_FILE, "nothing is kept from upgrades any more"),
@@ -167,6 +169,12 @@ class Runtime:
         elif not why:
             spec = cdi.parse(self.host.read(cdi.REFRESHED, 1024 * 1024) or "")
             self.verdicts.append(passed("gpu_cdi", "devices %s" % (", ".join(spec.devices) or "to be made"), "every GPU of this host"))
+
+    def _power(self, mode):
+        if mode:
+            self.verdicts.append(jetson.set_mode(self.host, self._act, mode, self.check_mode))
+        if self.params["jetson_clocks"] != "keep":
+            self.verdicts.append(jetson.set_clocks(self.host, self._act, self.params["jetson_clocks"] == "lock"))
 
     def _refresh_needed(self, gpu):
         text = self.host.read(cdi.REFRESHED, 1024 * 1024)

@@ -64,6 +64,16 @@ def test_failures_that_the_play_deals_with_are_none(play, task):
     assert (code, report) == (0, None)
 
 
+def test_what_was_found_out_about_gpus_is_kept_by_node(play):
+    """Whatever this machine has: a failure that the play goes on after is no failure of the host, its verdicts are kept."""
+    judge = {"name": "Judge", "edgeai.sites.gpu_health": {"gpu": "dgpu"}, "ignore_errors": True}
+    code, _text, report = play(judge, name="Verify | Look at the GPUs")
+    assert code == 0 and report["hosts"]["camera-a"]["failures"] == []
+    assert {host: found["verdicts"][0]["host"] for host, found in report["gpu_health"].items()} == {
+        "camera-a": "camera-a", "camera-b": "camera-b"}
+    assert report["gpu_health"]["camera-a"]["verdicts"][0]["check"] == "gpu_present"
+
+
 def test_a_run_with_nothing_to_say_leaves_the_last_report_alone(play):
     _code, _text, first = play(fail("broken"))
     code, text, second = play({"name": "Fine", "ansible.builtin.debug": {"msg": "hello\nthere"}})

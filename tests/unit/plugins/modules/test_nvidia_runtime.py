@@ -9,10 +9,11 @@ import json
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu import toolkit_config
-from ansible_collections.edgeai.sites.plugins.modules import nvidia_runtime, nvidia_toolkit_config
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu import containerd, toolkit_config
+from ansible_collections.edgeai.sites.plugins.modules import containerd_nvidia, nvidia_runtime, nvidia_toolkit_config
 
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.gpu import gpu_host
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.gpu.test_engine import Engine
 
 
 @pytest.fixture
@@ -109,3 +110,51 @@ def test_warnings_are_shown(run, host, monkeypatch):
     host.machine.write("/etc/apt/sources.list.d/nvidia-docker.list", "")
     assert not run(nvidia_runtime, gpu="dgpu").get("failed")
     assert [text.partition(":")[0] for text in shown] == ["old package sources"]
+
+
+# --- containerd_nvidia -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def engine(tmp_path, monkeypatch):
+    engine = Engine(tmp_path)
+    engine.started = 10**9
+    monkeypatch.setattr(containerd_nvidia, "LocalHost", lambda: engine.host)
+    return engine
+
+
+def test_containerd(run, engine):
+    predicted = run(containerd_nvidia, True)
+    first = run(containerd_nvidia)
+    assert (predicted["changed"], first["restart_reasons"]) == (True, predicted["restart_reasons"])
+    assert [part["after_header"] for part in first["diff"]] == [containerd.PATH, containerd.CONFIG]
+    second = run(containerd_nvidia)
+    assert (second["changed"], second["diff"], second["restart_reasons"]) == (False, [], [])
+    assert run(containerd_nvidia, state="absent")["restart_reasons"] == ["the NVIDIA runtime is to be removed"]
+
+
+def test_containerd_that_is_refused(run, engine):
+    engine.refuses = {True: (1, "bad")}
+    result = run(containerd_nvidia)
+    assert result["failed"] and result["msg"].startswith("The NVIDIA runtime in containerd is refused: Nothing was written")
+
+
+def test_containerd_that_cannot_be_written(run, engine):
+    engine.write("/etc/containerd", "")
+    assert "could not be brought" in run(containerd_nvidia)["msg"]
+
+
+def test_containerd_warns_of_two_cgroup_drivers(run, engine, monkeypatch):
+    shown = []
+    monkeypatch.setattr(containerd_nvidia.AnsibleModule, "warn", lambda module, text: shown.append(text))
+    monkeypatch.setattr(containerd, "wants_systemd", lambda dump, text: not containerd.runc_systemd(dump))
+    engine.systemd = "true"
+    run(containerd_nvidia)
+    assert len(shown) == 1 and "the NVIDIA runtime follows EdgeCore" in shown[0]
+
+
+def test_absent_names_the_pods(run, host):
+    run(nvidia_runtime, gpu="dgpu")
+    host.machine.write("/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io/c1/runtime", "/usr/bin/nvidia-container-runtime")
+    result = run(nvidia_runtime, gpu="dgpu", state="absent")
+    assert result["failed"] and "1 pods run through NVIDIA's runtime" in result["msg"] and host.installed

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.images import image_reference
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import Artifact, Image, Manifest
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.packages import gpu_packages
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.packages import gpu_packages, of_format
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.placement import placements
 
 V1, V2 = "v1.36.5+k3s1", "v1.37.1+k3s1"
@@ -106,6 +106,16 @@ def test_packages_come_first_and_in_both_formats():
         ("rpm", "/var/lib/edgeai/packages/%s_1.20.0-1_amd64.rpm" % BASE, "0644"),
     ]
     assert found[-1].path == "/usr/local/bin/k3s"
+
+
+@pytest.mark.parametrize("tool, kept", [("deb", ["deb"]), ("rpm", ["rpm"]), ("", ["deb", "rpm"])])
+def test_a_node_takes_one_format(tool, kept):
+    """A package in one format only is not hidden from whoever has to say that it does not fit."""
+    found = [p.to_dict() for p in placements(GPU_BUNDLE, "k3s_agent", "amd64", packages=[BASE])]
+    rest = [p["kind"] for p in found[2:]]
+    assert [p["kind"] for p in of_format(found, tool)] == kept + rest
+    alone = [p for p in found if p["kind"] != "deb"]
+    assert of_format(alone, tool) == alone
 
 
 TWO_VERSIONS = Manifest(GPU_BUNDLE.artifacts + (package("amd64", 11, "1.19.1-1"),))

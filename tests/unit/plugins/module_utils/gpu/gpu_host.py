@@ -29,7 +29,8 @@ kind: nvidia.com/gpu
 """
 DEFAULTS = {
     "gpu": "dgpu", "state": "present", "packages": [BASE], "package_dir": PACKAGES, "driver": "verify", "driver_packages": [],
-    "hold": True, "remove_old": False}
+    "hold": True, "remove_old": False,
+    "nvpmodel_mode": "", "jetson_clocks": "keep"}
 
 
 class GpuHost:

@@ -34,6 +34,19 @@ def plugin_pod(name="camera-a", **more):
     return thing
 
 
+def plugin_set(image="plugin@sha256:a", config="c1", kind="dgpu-amd64"):
+    """The DaemonSet of a class; pods of its making have the same image and the same annotation."""
+    template = {"metadata": {"annotations": {"edgeai.sites/config": config}}, "spec": {"containers": [{"image": image}]}}
+    return {"metadata": {"name": "nvidia-device-plugin-" + kind, "labels": {PLUGIN_LABEL: kind}}, "spec": {"template": template}}
+
+
+def made_pod(image="plugin@sha256:a", config="c1", **more):
+    thing = plugin_pod(**more)
+    thing["metadata"]["annotations"] = {"edgeai.sites/config": config}
+    thing["spec"]["containers"] = [{"image": image}]
+    return thing
+
+
 def proof_pod(job, code=None, phase=None, reason="", node="camera-a"):
     """A pod of a Job: running, or ended with an exit code, or refused by the kubelet."""
     state = {"running": {"startedAt": c.stamp(1)}} if code is None else {"terminated": {"exitCode": code, "reason": "x"}}

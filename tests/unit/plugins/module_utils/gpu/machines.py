@@ -13,7 +13,7 @@ CSV = "/etc/nvidia-container-runtime/host-files-for-container.d"
 
 
 class Machine(LocalHost):
-    """A tree below a directory, whose programs answer what was recorded and are counted."""
+    """A tree below a directory, whose programs answer what was recorded (text, or exit code and text) and are counted."""
 
     def __init__(self, root, files=(), links=(), programs=()):
         super().__init__(str(root), self._answer)
@@ -42,7 +42,7 @@ class Machine(LocalHost):
         self.asked.append(" ".join(argv))
         for start, answer in self.programs.items():
             if " ".join(argv).startswith(start):
-                return (0, answer)
+                return answer if isinstance(answer, tuple) else (0, answer)
         return (127, f"{argv[0]}: not found")
 
 
@@ -100,6 +100,36 @@ def jetson(root, model, soc, release, library="tegra", tree="/proc/device-tree",
     files.update(dict(extra))
     path = f"{ARM_LIBRARIES}/{library}/libcuda.so.1"
     return Machine(root, files, {path: "libcuda.so.1.1"}, {"ldconfig -p": cached(path)})
+
+
+#: After a machine of a data centre, a small system without /proc/modules, module tree and package tool. Recorded: PCI ids,
+#: versions, libraries, device nodes, names in the CDI specification, the words of nvidia-smi and of the kernel log. The UUID
+#: and the log's times are made up, and the specification is cut down to what is read.
+H200_UUID = "GPU-5d3f7a10-0b7e-4c59-9d5c-2f6b1e8a4c31"
+H200_SMI = "00000000:00:06.0, NVIDIA H200, 37, 0x0000000000000000, 0, 0\n"
+H200_LOG = (
+    "[    3.412201] kernel: NVRM: loading NVIDIA UNIX Open Kernel Module for x86_64  580.159.04  Release Build  (nixbld@)\n"
+    "[   12.870113] kernel: NVRM: gpuClearFbhubPoisonIntrForBug2924523_GA100: FBHUB Interrupt detected. Clearing it.\n")
+
+
+def h200(root):
+    version, slot = "580.159.04", "0000:00:06.0"
+    files = dict(pci(slot, "0x2335", "0x030200"), **nvrm(version))
+    files.update({f"/dev/{name}": "" for name in ("nvidia0", "nvidia-uvm", "nvidia-uvm-tools", "nvidiactl")})
+    files[f"/proc/driver/nvidia/gpus/{slot}/information"] = "Model: \t\t NVIDIA H200\n"
+    files["/sys/module/nvidia/version"] = f"{version}\n"
+    files["/sys/module/nvidia_uvm/initstate"] = "live\n"
+    files["/usr/bin/nvidia-smi"] = ""
+    files.update({f"{X86_LIBRARIES}/{name}.so.{version}": "" for name in ("libcuda", "libnvidia-ml")})
+    links = {f"{X86_LIBRARIES}/{name}.so.1": f"{name}.so.{version}" for name in ("libcuda", "libnvidia-ml")}
+    node = "  containerEdits:\n    deviceNodes:\n    - path: /dev/nvidia0\n"
+    files["/var/run/cdi/nvidia.yaml"] = "---\ncdiVersion: 0.5.0\nkind: nvidia.com/gpu\ndevices:\n" + "".join(
+        f"- name: {name}\n{node}" for name in ('"0"', H200_UUID, "all")) + (
+        "containerEdits:\n  deviceNodes:\n  - path: /dev/nvidiactl\n  mounts:\n"
+        f"  - hostPath: {X86_LIBRARIES}/libcuda.so.{version}\n    containerPath: {X86_LIBRARIES}/libcuda.so.{version}\n")
+    return Machine(root, files, links, {
+        "ldconfig -p": cached(f"{X86_LIBRARIES}/libcuda.so.1", f"{X86_LIBRARIES}/libnvidia-ml.so.1"),
+        "modinfo": "", "nvidia-smi --query-gpu=": H200_SMI})
 
 
 def raspberry_pi(root):

@@ -86,6 +86,25 @@ def test_judge_capacity(node, pods, state, words):
     assert finding.state == "healthy" or finding.remedy or "started" in finding.found
 
 
+@pytest.mark.parametrize("pods, state, words", [
+    ([g.made_pod()], "healthy", "1 x nvidia.com/gpu"),
+    ([g.made_pod(up=1)], "healthy", "1 x nvidia.com/gpu"),
+    # What the kubelet still offers is its predecessor's.
+    ([], "progressing", "no pod of the device plugin"),
+    ([g.made_pod(deleting=True)], "progressing", "no pod of the device plugin"),
+    ([g.made_pod(image="plugin@sha256:b")], "progressing", "about to be replaced"),
+    ([g.made_pod(config="c2")], "progressing", "about to be replaced"),
+    ([g.made_pod(state={"waiting": {"reason": "ContainerCreating"}}, ready=False)], "progressing", "the device plugin: "),
+    ([g.made_pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, ready=False, restarts=3,
+                 last={"exitCode": 1, "reason": "Error"})], "failed", "does not stay up"),
+])
+def test_an_offer_without_its_plugin_is_not_believed(pods, state, words):
+    daemonsets = c.by_name([g.plugin_set(), g.plugin_set(kind="tegra-amd64", image="other")])
+    finding = judge_capacity(g.DGPU, g.evidence([g.node()], pods, daemonsets=daemonsets))
+    assert finding.state == state
+    assert words in finding.found
+
+
 def test_a_crashing_plugin_is_told_what_to_do():
     pod = g.plugin_pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, ready=False, restarts=3)
     finding = judge_capacity(g.DGPU, g.evidence([g.node(gpus=0)], [pod]))

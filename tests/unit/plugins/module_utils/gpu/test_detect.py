@@ -112,6 +112,18 @@ def test_nouveau_by_module_and_by_binding(tmp_path):
     assert gpu.driver.nouveau and gpu.devices[0].bound == "nouveau"
 
 
+def test_modules_are_seen_without_the_list_of_the_kernel(tmp_path):
+    machine = machines.h200(tmp_path)
+    found = collect(machine)
+    assert found["modules"] == ["nvidia", "nvidia_uvm"] and found["packages"] == []
+    assert found["device_nodes"] == ["nvidia-uvm", "nvidia0", "nvidiactl"]
+    gpu = detect(found)
+    assert (gpu.kind, gpu.model, gpu.generation, gpu.problems) == ("dgpu", "NVIDIA H200", "hopper", ())
+    assert (gpu.driver.loaded, gpu.driver.userspace, gpu.driver.module) == ("580.159.04", "580.159.04", "open")
+    machine.write("/sys/module/nouveau/initstate", "live\n")
+    assert detect(collect(machine)).driver.nouveau
+
+
 def test_debian_calls_the_module_by_another_name_and_links_through_alternatives(tmp_path):
     machine = machines.card(tmp_path, "0x2531", "550.163.01", "proprietary", installed="", userspace="")
     machine.programs["modinfo -F version nvidia-current"] = "550.163.01\n"

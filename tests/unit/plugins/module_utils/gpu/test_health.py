@@ -30,7 +30,7 @@ def jetson(root):
     return {"nvidia": collect(machines.jetson(root, "NVIDIA Jetson Orin NX", "tegra234", ("36", "4.3"), "nvidia"))}
 
 
-def judged(evidence, gpu="dgpu", kernel_log=QUIET, readings=COOL, **rest):
+def judged(evidence, gpu="dgpu", kernel_log=QUIET, readings=(Reading("00000000:01:00.0", 52, None, 0x1, 0, 0),), **rest):
     found = health.judge_health(evidence, {"gpu": gpu}, kernel_log=kernel_log, readings=readings, **rest)
     for entry in found:
         assert entry["found"] and entry["wanted"] and (entry["remedy"] or entry["verdict"] == "pass"), entry
@@ -90,6 +90,39 @@ def test_driver_and_libraries(tmp_path, arguments, verdict, found):
 def test_cdi(tmp_path, cdi, verdict, found):
     entry = judged(card(tmp_path, cdi))["gpu_cdi"]
     assert (entry["verdict"], found in entry["found"]) == (verdict, True), entry
+
+
+TWICE = CDI + CDI.partition("devices:\n")[2].replace('"0"', "GPU-8c2c") + CDI.partition("devices:\n")[2].replace('"0"', "all")
+
+
+def test_a_card_that_is_named_twice_does_not_stand_for_two(tmp_path):
+    machine = machines.card(tmp_path, "0x27b8")
+    machine.write("/var/run/cdi/nvidia.yaml", TWICE)
+    assert judged({"nvidia": collect(machine)})["gpu_cdi"]["verdict"] == "pass"
+    for path, content in machines.pci("0000:0a:00.0", "0x27b8", "0x030200").items():
+        machine.write(path, content)
+    assert judged({"nvidia": collect(machine)})["gpu_cdi"]["verdict"] == "fail"
+
+
+def test_a_recorded_h200_is_healthy(tmp_path):
+    machine = machines.h200(tmp_path)
+    found = judged({"nvidia": collect(machine)}, kernel_log=machines.H200_LOG, readings=health.parse_smi(machines.H200_SMI))
+    assert {check: entry["verdict"] for check, entry in found.items()} == dict.fromkeys((
+        "gpu_present", "gpu_driver", "gpu_cdi", "gpu_errors", "gpu_memory", "gpu_temperature"), "pass")
+    assert "0000:00:06.0: 37 degrees" in found["gpu_temperature"]["found"]
+    assert machines.H200_UUID in found["gpu_cdi"]["found"]
+
+
+def test_message(tmp_path):
+    assert not health.healthy([])
+    good = health.judge_health(card(tmp_path), {"gpu": "dgpu"}, QUIET, COOL)
+    assert health.healthy(good) and health.message("dgpu: L4", good) == "dgpu: L4: nothing is wrong, as far as could be seen"
+    bad = health.judge_health(card(tmp_path / "b", ""), {"gpu": "dgpu"}, LINE % "79, gone", COOL)
+    assert not health.healthy(bad)
+    lines = health.message("dgpu: L4", bad).splitlines()
+    assert lines[0] == "dgpu: L4: not healthy (gpu_cdi, gpu_errors)" and "Xid 79" in lines[2] and "To do: " in lines[2]
+    unseen = health.judge_health(card(tmp_path / "c"), {"gpu": "dgpu"}, None, None)
+    assert health.healthy(unseen)
 
 
 LINE = "[ 1234.5678] NVRM: Xid (PCI:0000:01:00): %s\n"

@@ -25,8 +25,8 @@ NODES = parse_nodes([
 ])
 
 
-def objects(nodes=NODES, **more):
-    return plugin_objects(nodes, lambda arch: "lab.example/plugin@sha256:" + arch, "edgeai-gpu", **more)
+def objects(nodes=None, **more):
+    return plugin_objects(NODES if nodes is None else nodes, lambda arch: "lab.example/plugin@sha256:" + arch, "edgeai-gpu", **more)
 
 
 def of(kind, *args, **more):

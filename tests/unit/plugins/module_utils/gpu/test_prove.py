@@ -100,8 +100,8 @@ def test_a_crash_loop_is_believed_after_the_grace():
 
 def test_one_bad_node_does_not_keep_the_other_from_its_proof():
     hands = Recorded([g.node()])
-    assert said(prove(hands, [g.DGPU, g.TEGRA], ORDERS)) == [("camera-a", "pass", "pass", True),
-                                                           ("camera-b", "not run", "not run", False)]
+    assert said(prove(hands, [g.DGPU, g.TEGRA], ORDERS)) == [
+        ("camera-a", "pass", "pass", True), ("camera-b", "not run", "not run", False)]
 
 
 def test_held_devices_are_no_proof_and_no_failure():

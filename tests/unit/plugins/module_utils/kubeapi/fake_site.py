@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlparse
 
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.health import cluster as c
 
-KINDS = ("deployments", "replicasets", "pods", "events", "nodes", "leases")
+KINDS = ("deployments", "replicasets", "daemonsets", "pods", "events", "nodes", "leases")
 
 
 class FakeSite:

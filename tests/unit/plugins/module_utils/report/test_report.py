@@ -200,6 +200,48 @@ def test_gpus_are_shown_with_what_proved_them():
     assert "offers" not in render_text(s.summarise(record()), 200)
 
 
+def gpu_health(verdict="pass", check="gpu_errors"):
+    rows = [{**PROVEN, "check": "gpu_present", "found": "NVIDIA L4"},
+            {**PROVEN, "check": check, "verdict": verdict, "found": "Xid 79", "remedy": "check the seat"}]
+    return {"camera-a": {"healthy": verdict != "fail", "gpu": "dgpu", "found": "dgpu: NVIDIA L4", "verdicts": rows},
+            "of-another-site": {"healthy": False, "gpu": "dgpu", "found": "x", "verdicts": [{**rows[0], "verdict": "fail"}]}}
+
+
+@pytest.mark.parametrize(("verdict", "word"), [
+    ("pass", "pass"), ("warn", "warn: gpu_errors"), ("inconclusive", "inconclusive: gpu_errors")])
+def test_the_health_of_a_gpu_stands_beside_its_proof(verdict, word):
+    proof = {"hall": {"healthy": True, "nodes": [GPU], "verdicts": [PROVEN]}}
+    summary = s.summarise(record(gpu=proof, gpu_health=gpu_health(verdict)))
+    assert summary.sites[0].status == s.AS_WANTED and [node["health"] for node in summary.sites[0].gpus] == [word]
+    for text in (render_text(summary, 200), render_markdown(summary), render_html(summary)):
+        assert word in text and "1 of 1" in text and "of-another-site" not in text
+    cases = [case.get("name") for case in ET.fromstring(render_junit(summary).partition("\n")[2]).iter("testcase")]
+    assert {"gpu.proof", "gpu_present", "gpu_errors"} <= set(cases)
+
+
+def test_health_without_a_proof_is_shown_too():
+    summary = s.summarise(record(gpu_health=gpu_health()))
+    line = next(line for line in render_text(summary, 200).splitlines() if "dgpu: NVIDIA L4" in line)
+    assert line.split()[:6] == ["camera-a", "dgpu", "-", "-", "-", "pass"]
+    assert "<td class=quiet>-</td>" in render_html(summary)
+
+
+def test_gpus_are_in_the_order_of_their_nodes():
+    found = {name: {**gpu_health()["camera-a"]} for name in ("camera-b", "camera-a")}
+    nodes = [NODE, {**NODE, "name": "camera-b"}]
+    proof = {"hall": {"healthy": True, "nodes": [{**GPU, "name": "outside the limit"}], "verdicts": []}}
+    site = s.summarise(record(sites={"hall": nodes}, hosts={}, gpu_health=found, gpu=proof)).sites[0]
+    assert [row["name"] for row in site.gpus] == ["camera-a", "camera-b", "outside the limit"]
+
+
+def test_a_gpu_that_is_not_healthy_makes_the_site_not_as_wanted():
+    site = s.summarise(record(gpu_health=gpu_health("fail"))).sites[0]
+    assert (site.status, site.gpus[0]["health"]) == (s.NOT_AS_WANTED, "fail: gpu_errors")
+    assert site.reasons == ("camera-a: gpu_errors: found Xid 79, wanted x. check the seat",)
+    both = s.summarise(record(gpu_health=gpu_health("fail"), health=UNHEALTHY)).sites[0]
+    assert len(both.reasons) == 2 and "Xid 79" in both.reasons[0] and "found 4" in both.reasons[1]
+
+
 def test_a_gpu_that_is_not_proven_makes_the_site_not_as_wanted():
     bad = {**PROVEN, "verdict": "fail", "found": "it sees none"}
     gpu = {"hall": {"healthy": False, "nodes": [{**GPU, "proof": "fail", "good": False}], "verdicts": [bad]}}

@@ -105,6 +105,17 @@ def test_memory_is_request_and_limit_and_the_cpu_is_not_throttled():
     assert container()["resources"] == {"requests": {"cpu": "100m", "memory": "96Mi"}, "limits": {"memory": "96Mi"}}
 
 
+@pytest.mark.parametrize("gpu", ["dgpu", "tegra"])
+def test_every_pod_has_a_memory_limit(gpu):
+    """A Jetson's GPU takes from the memory of the node: without a limit one pod could take the node down."""
+    bare = workload(runs_on={"nodes": ["g"]}, gpu=1)
+    bare.pop("resources", None)
+    site = [node("g", gpu=gpu)]
+    deployment = build_objects(plan_targets(parse_workloads([bare]), site, MANIFEST), "edgeai")[1]
+    (found,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert found["resources"]["limits"]["memory"] == found["resources"]["requests"]["memory"] == "256Mi"
+
+
 def test_gpu():
     gpu = dict(site=[node("g", gpu="dgpu")], runs_on={"nodes": ["g"]}, gpu=1)
     assert pod(**gpu)["runtimeClassName"] == "nvidia"
