@@ -4,6 +4,8 @@ Tests leave the host as the scenario's converge made it, except within a class, 
 """
 from __future__ import annotations
 
+import json
+
 import pytest
 from scenario import Scenario, lab, reboot, wait_until
 
@@ -166,6 +168,20 @@ class TestAwayAndBack:
         predicted = runtime("--check", nvidia_runtime_state="absent")
         assert "remove" in kinds(predicted) and predicted.one(APPLY, CARD)["runtime_changed"]
         assert status(card) == f"hi  {VERSION}"
+
+    def test_it_stays_while_a_pod_runs_through_it(self, card):
+        image = card.check_output(f"sed -n 's/.*sandbox = .\\(.*\\)./\\1/p' {CONTAINERD}")
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "user"}, "spec": {
+            "runtimeClassName": "nvidia", "nodeName": CARD, "terminationGracePeriodSeconds": 0,
+            "containers": [{"name": "main", "image": image, "imagePullPolicy": "Never"}]}}
+        card.run_expect([0], f"echo '{json.dumps(pod)}' | k3s kubectl apply -f -")
+        try:
+            wait_until(lambda: "Running" in card.check_output("k3s kubectl get pod user"), 30, "the pod")
+            for refused in (runtime("--check", nvidia_runtime_state="absent"), runtime(nvidia_runtime_state="absent")):
+                assert refused.failed == {CARD} and "1 pods run through NVIDIA's runtime: default/user" in refused.error(CARD)
+            assert status(card) == f"hi  {VERSION}"
+        finally:
+            card.run_expect([0], "k3s kubectl delete pod user --wait")
 
     def test_away_restarts_k3s_once(self, card):
         away = site(nvidia_runtime_state="absent")

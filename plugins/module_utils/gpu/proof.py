@@ -67,6 +67,12 @@ def finished(pod: Optional[Object]) -> bool:
     return pod is not None and is_terminal(pod)
 
 
+def refused(pod: Optional[Object]) -> bool:
+    """Whether the node did not take the pod: it had not the device that it offered."""
+    status = (pod or {}).get("status", {})
+    return finished(pod) and not status.get("containerStatuses") and bool(status.get("reason"))
+
+
 def judge_proof(proof: Proof, evidence: Evidence, log: Optional[str]) -> Finding:
     """Judge one proof by its pod and, when that has ended, by what it wrote."""
     pod = pod_of(proof, evidence)
@@ -75,7 +81,7 @@ def judge_proof(proof: Proof, evidence: Evidence, log: Optional[str]) -> Finding
     if not finished(pod):
         return _unfinished(proof, pod, evidence)
     status = pod.get("status", {})
-    if not status.get("containerStatuses") and status.get("reason"):
+    if refused(pod):
         return _finding(proof, FAILED, "the node refused the pod: %s: %s" % (status["reason"], status.get("message", "")),
                         "the device went to another pod meanwhile, or its plugin lost it: run it again")
     if log is None:

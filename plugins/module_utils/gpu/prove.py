@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, Dict, Iterable, List, Optional
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.capacity import GpuNode, allocatable, judge_capacity
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.proof import (
@@ -22,6 +22,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.gpu.proof import (
     outcome,
     pod_of,
     proofs,
+    refused,
 )
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
     HEALTHY,
@@ -32,6 +33,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
 )
 
 LONGEST_PAUSE_SECONDS = 1.0
+# A node that refused a pod is asked again after this time.
+RETRY_SECONDS = 2.0
 
 
 class Hands(ABC):
@@ -109,24 +112,48 @@ class Result:
 def prove(hands: Hands, nodes: Iterable[GpuNode], orders: Orders) -> List[Result]:
     """Return one result per node. All Jobs that were started, and those of dead runs, are deleted in any case."""
     nodes = list(nodes)
+    if orders.prove:
+        for name in hands.leftovers():
+            hands.stop(name)
+    findings: Dict[str, List[Finding]] = {}
+    pending, turn = nodes, 0
+    while pending:
+        told, asked_again = _turn(hands, pending, orders, turn)
+        findings.update(told)
+        turn += 1
+        # The offer was history: the plugin behind it is being replaced, or does not stay up. The next look tells which.
+        pending = [node for node in pending if node.name in asked_again] if _rest(hands, orders, bool(asked_again)) else []
+    evidence = hands.evidence()
+    return [Result(node, allocatable(evidence.nodes.get(node.name), node.resource), findings[node.name])
+            for node in nodes]
+
+
+def _turn(hands: Hands, nodes: List[GpuNode], orders: Orders, turn: int) -> Tuple[Dict[str, List[Finding]], Set[str]]:
+    """Return what was found, by node, and the nodes that refused a pod although they offer a device."""
     started: List[Proof] = []
     try:
-        if orders.prove:
-            for name in hands.leftovers():
-                hands.stop(name)
         capacity = _wait_for_capacity(hands, nodes, orders)
         findings = {node.name: [capacity[node.name]] for node in nodes}
         if orders.prove:
             ready = [node for node in nodes if capacity[node.name].state == HEALTHY]
-            _start(hands, ready, orders, started, findings)
+            _start(hands, ready, orders, "%s%d" % (orders.run, turn), started, findings)
             for proof, finding in zip(started, _wait_for_proofs(hands, started, orders)):
                 findings[proof.node.name].append(finding)
+        evidence = hands.evidence()
+        return findings, {proof.node.name for proof in started if refused(pod_of(proof, evidence))}
     finally:
         for proof in started:
             hands.stop(proof.name)
-    evidence = hands.evidence()
-    return [Result(node, allocatable(evidence.nodes.get(node.name), node.resource), findings[node.name])
-            for node in nodes]
+
+
+def _rest(hands: Hands, orders: Orders, again: bool) -> bool:
+    """Wait before another turn; False when there is none, for there is no reason or no time."""
+    until = hands.elapsed() + RETRY_SECONDS
+    if not again or until >= orders.deadline:
+        return False
+    while hands.elapsed() < until:
+        hands.wait(max(0.01, until - hands.elapsed()))
+    return True
 
 
 def _wait_for_capacity(hands: Hands, nodes: List[GpuNode], orders: Orders) -> Dict[str, Finding]:
@@ -143,13 +170,13 @@ def _wait_for_capacity(hands: Hands, nodes: List[GpuNode], orders: Orders) -> Di
         hands.wait(min(LONGEST_PAUSE_SECONDS, max(0.0, orders.deadline - elapsed)))
 
 
-def _start(hands: Hands, nodes: List[GpuNode], orders: Orders, started: List[Proof],
+def _start(hands: Hands, nodes: List[GpuNode], orders: Orders, run: str, started: List[Proof],
            findings: Dict[str, List[Finding]]) -> None:
     pods = hands.all_pods() if nodes else []
     # Our own deadline judges; the Job's only cleans up behind a controller that died.
     seconds = max(10, int(orders.deadline - hands.elapsed())) + 30
     for index, node in enumerate(nodes):
-        asking, free = proofs(node, orders.proof_image[node.arch], "%s%d" % (orders.run, index), seconds,
+        asking, free = proofs(node, orders.proof_image[node.arch], "%s%d" % (run, index), seconds,
                               orders.runtime_class)
         in_use = judge_in_use(node, pods)
         if in_use is not None:
@@ -167,11 +194,12 @@ def _wait_for_proofs(hands: Hands, started: List[Proof], orders: Orders) -> List
         evidence, elapsed = hands.evidence(), hands.elapsed()
         for proof in started:
             pod = pod_of(proof, evidence)
-            if finished(pod) and logs.get(proof.name) is None:
+            if finished(pod) and not refused(pod) and logs.get(proof.name) is None:
                 logs[proof.name] = hands.log(pod)
         found = {proof.name: judge_proof(proof, evidence, logs.get(proof.name)) for proof in started}
         _note(bad_since, found, elapsed)
         done = all(finished(pod_of(proof, evidence)) and logs.get(proof.name) is not None
+                   or refused(pod_of(proof, evidence))
                    or not _open(proof.name, found[proof.name], bad_since, elapsed, orders) for proof in started)
         if done or elapsed >= orders.deadline:
             return [found[proof.name] for proof in started]

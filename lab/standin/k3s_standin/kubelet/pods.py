@@ -295,6 +295,10 @@ class PodWorker(threading.Thread):
         runtime_class = self.pod["spec"].get("runtimeClassName")
         program = runtime_class and self.kubelet.runtime_programs.get(self.kubelet.runtime_handler(runtime_class))
         if program:
+            metadata = self.pod["metadata"]
+            runtime_spec["runtime"] = program
+            runtime_spec["annotations"] = {"io.kubernetes.cri.sandbox-namespace": metadata["namespace"],
+                                           "io.kubernetes.cri.sandbox-name": metadata["name"]}
             injection.through_runtime(runtime_spec, program, spec.get("securityContext") or {})
 
     def _image(self, spec, container):

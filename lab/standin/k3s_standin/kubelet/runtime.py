@@ -118,6 +118,9 @@ class ProcessRuntime:
         spec = {**spec, "fifo": str(directory / "start"), **self._root_of(spec, layer)}
         (directory / "spec.json").write_text(json.dumps(spec))
         os.chmod(directory / "spec.json", 0o600)
+        # As containerd's shim leaves them: what runs it, and whose it is.
+        (directory / "runtime").write_text(spec.get("runtime", ""))
+        (directory / "config.json").write_text(json.dumps({"annotations": spec.get("annotations", {})}))
         os.mkfifo(spec["fifo"], 0o600)
         reader = os.open(spec["fifo"], os.O_RDONLY | os.O_NONBLOCK)
         Path(log_file).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -134,6 +137,7 @@ class ProcessRuntime:
         finally:
             os.close(reader)
         (directory / "pid").write_text(f"{pid} {process.pid}\n")
+        (directory / "init.pid").write_text(str(pid))
         container = Container(container_id, directory, pid, process.pid, process)
         self._exits.watch(process.pid, on_exit)
         return container

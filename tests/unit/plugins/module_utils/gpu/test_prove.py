@@ -122,6 +122,48 @@ def test_what_the_jobs_say(answers, proof, isolation):
     assert said(results) == [("camera-a", proof, isolation, "fail" not in (proof, isolation))]
 
 
+class Refusing(Recorded):
+    """A kubelet that refuses the first pods, for it offers what a dead plugin offered."""
+
+    def __init__(self, times, **more):
+        super().__init__(**more)
+        self.times = times
+
+    def start(self, job):
+        super().start(job)
+        if job["metadata"]["name"].startswith("proof") and self.times:
+            self.times -= 1
+            self.pods[-1] = g.proof_pod(job["metadata"]["name"], phase="Failed", reason="UnexpectedAdmissionError")
+            self.refused()
+
+    def refused(self):
+        pass
+
+
+def test_a_node_that_refuses_is_asked_again():
+    hands = Refusing(2)
+    assert said(prove(hands, [g.DGPU], ORDERS)) == [("camera-a", "pass", "pass", True)]
+    assert len(hands.jobs) == len(set(hands.jobs)) == 6
+    assert sorted(hands.deleted) == sorted(hands.jobs) and 4 <= hands.time < 7
+
+
+def test_a_node_that_always_refuses_ends_at_the_deadline():
+    hands = Refusing(999)
+    results = prove(hands, [g.DGPU], ORDERS)
+    assert "the node refused the pod" in message("hall", results)
+    assert hands.time < 62 and sorted(hands.deleted) == sorted(hands.jobs)
+
+
+def test_a_refusal_and_then_a_crashing_plugin_is_told_as_the_plugins_fault():
+    class Crashing(Refusing):
+        def refused(self):
+            self.nodes = [g.node(gpus=0)]
+            self.pods.append(g.plugin_pod(state={"waiting": {"reason": "CrashLoopBackOff"}}, ready=False, restarts=4))
+    results = prove(Crashing(1), [g.DGPU], ORDERS)
+    assert said(results) == [("camera-a", "not run", "not run", False)]
+    assert "does not stay up" in message("hall", results)
+
+
 def test_a_kernel_that_hangs_ends_at_the_deadline():
     hands = Recorded(answers={"proof": (None, {})})
     results = prove(hands, [g.DGPU], ORDERS)
