@@ -30,6 +30,7 @@ header { display:flex; gap:1rem; align-items:baseline; flex-wrap:wrap }
 .table { overflow-x:auto } table { border-collapse:collapse; width:100% }
 th,td { text-align:left; padding:.4rem .8rem .4rem 0; border-bottom:1px solid var(--line); vertical-align:top }
 th { font-weight:600; color:var(--soft); font-size:.85rem } td { font-variant-numeric:tabular-nums }
+td:first-child { white-space:nowrap }
 code { font-family:ui-monospace,monospace; font-size:.9em }
 ul.reasons { margin:.75rem 0 0; padding-left:1.1rem } li { margin:.25rem 0 }
 details { margin-top:1rem } summary { cursor:pointer; color:var(--soft) }
