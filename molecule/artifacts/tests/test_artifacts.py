@@ -122,7 +122,7 @@ def test_former_image_leaves_and_foreign_image_stays(camera):
 
 @pytest.mark.parametrize("variables, message", [
     ({"artifacts_arch": "arm64", "artifacts_images": [], "artifacts_k3s_version": ""}, "K3s of one version for arm64"),
-    ({"artifacts_images": ["vision:99"]}, "'vision:99' is not in the bundle for amd64. Found: fusion:1 (amd64), vision:1"),
+    ({"artifacts_images": ["vision:99"]}, "'vision:99' is not in the bundle for amd64. Found: fusion:1 (amd64), "),
     ({"artifacts_bundle_dir": "/nowhere"}, "no bundle at /nowhere"),
     ({"artifacts_data_dir": BINARY}, "should be"),
 ])
