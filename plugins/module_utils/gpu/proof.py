@@ -129,15 +129,16 @@ def holders(node: GpuNode, pods: List[Object]) -> Tuple[int, List[str]]:
 
 
 def judge_in_use(node: GpuNode, pods: List[Object]) -> Optional[Finding]:
-    """Return why no proof can run on a node: its devices are all held. None when one is free."""
+    """Return why no proof can run on a node: its devices are all held. None when one is free.
+
+    A holder that is not ready is named and no failure here: it may be loading, and if its model is broken, the step that
+    would bring a better one comes after this. Whether it serves is what verify asks.
+    """
     held, names = holders(node, pods)
     if held < node.expected:
         return None
-    wanted = "a free device to prove, or pods that run on all of them"
     text = "all %d held by %s" % (node.expected, ", ".join(names))
-    if any(name.endswith("(not ready)") for name in names):
-        return Finding(IN_USE, PROGRESSING, text, wanted, "see why that pod is not ready; until then the GPU is not proven")
-    return Finding(IN_USE, HEALTHY, text, wanted)
+    return Finding(IN_USE, HEALTHY, text, "a free device to prove, or pods that hold all of them")
 
 
 def _asked(container: Object, resource: str) -> int:

@@ -115,6 +115,7 @@ def test_a_full_node_is_told_not_waited_for():
     assert judge_in_use(g.DGPU, []) is None
     assert judge_in_use(GpuNode("camera-a", "dgpu", replicas=2, sharing="time-slicing"), [g.holder()]) is None
     assert judge_in_use(g.DGPU, [g.holder()]).state == "healthy"
-    assert judge_in_use(g.DGPU, [g.holder(ready="False")]).state == "progressing"
+    loading = judge_in_use(g.DGPU, [g.holder(ready="False")])
+    assert loading.state == "healthy" and loading.found.endswith("(not ready)"), "a broken model must not stop what mends it"
     assert outcome(judge_in_use(g.DGPU, [g.holder()])) == "in use"
     assert outcome(None) == "not run"
