@@ -20,6 +20,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[1]
 LAB = ROOT / ".lab"
 DEADLINE = 420
+CONTROLLER = ("ansible.builtin.include_role", "ansible.builtin.validate_argument_spec")
 
 
 def run(*command, timeout=DEADLINE, **environment):
@@ -76,6 +77,11 @@ class Play:
         assert len(found) == 1, f"{task}: {len(found)} results on {host}\n{self.text}"
         return found[0]
 
+    def executions(self, host):
+        """Names of the tasks that ran on a host. Arguments are validated and roles included on the controller."""
+        return [name for name, where, result in self.results
+                if where == host and not result.get("skipped") and result.get("action") not in CONTROLLER]
+
     def error(self, host):
         """The one error message of a host."""
         (message,) = [result["msg"] for _name, where, result in self.results
@@ -104,7 +110,8 @@ class Scenario:
         self.fleet = yaml.safe_load((self.inventory / "fleet.yml").read_text())
         self.state = LAB / f"edgelab-{self.fleet['fleet']}"
         self.bundle = self.state / "bundle"
-        self.nodes = {node["name"]: node for site in self.fleet["sites"] for node in site["nodes"]}
+        places = [*self.fleet["sites"], self.fleet.get("cloud") or {}]
+        self.nodes = {node["name"]: node for place in places for node in place.get("nodes", [])}
         assert self.nodes, f"{self.inventory} has no node"
         # All scenarios have the same addresses: without this, tests could meet the hosts of another one.
         assert (self.state / "mirror").exists(), f"no hosts: tools/scenario {self.directory.name} create"

@@ -26,7 +26,9 @@ class Settings:
 
     @property
     def server_config(self) -> dict:
-        return json.loads(json.dumps(self.server.get("k3s_config", {})))
+        # Without our agents' token: peers hand out their own, and a second one would lock their agents out for ever.
+        given = {key: value for key, value in self.server.get("k3s_config", {}).items() if key != "agent-token"}
+        return json.loads(json.dumps(given))
 
     @property
     def agent_config(self) -> dict:

@@ -22,7 +22,7 @@ def write(path: Path, architecture: str, binaries=()) -> list[str]:
     Tags that the given K3s binaries ask for by name are added to the known ones.
     """
     tags = sorted({*KNOWN_TAGS, *(tag for binary in binaries for tag in tags_in(binary))})
-    images = {f"{REPOSITORY}:{tag}": image for tag, image in _pause(architecture, tags).items()}
+    images = {f"{REPOSITORY}:{tag}": image for tag, image in pause(architecture, tags).items()}
     with tempfile.TemporaryDirectory(prefix="edgelab-airgap-", dir=path.parent) as scratch:
         archive = Path(scratch) / "images.tar"
         oci.write_archive(archive, images)
@@ -38,7 +38,7 @@ def tags_in(binary: Path) -> set[str]:
         return {match[1].decode() for match in _TAG_IN_BINARY.finditer(content)}
 
 
-def _pause(architecture: str, tags) -> dict[str, oci.Image]:
+def pause(architecture: str, tags) -> dict[str, oci.Image]:
     """One image per tag. They differ in a label: K3s stops importing an archive when two tags have the same digest."""
     if shutil.which("gcc"):
         files, entrypoint = {"pause": (_compile(), 0o755)}, ["/pause"]

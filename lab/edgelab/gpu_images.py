@@ -12,7 +12,9 @@ from edgelab.process import run
 from edgelab.progress import step
 
 SOURCES = paths.LAB / "gpu"
-MESSAGES = paths.LAB / "standin" / "k3s_standin" / "kubelet" / "device_messages.py"
+_STANDIN = paths.LAB / "standin"
+MESSAGES = _STANDIN / "standin_common" / "device_messages.py"
+CODEC = "standin_common/protobuf.py"
 PYTHON = (
     "libc6 libgcc-s1 zlib1g libexpat1 libffi8 libpython3.11-minimal libpython3.11-stdlib python3.11-minimal"
 ).split()
@@ -39,7 +41,7 @@ def ensure(folder: Path) -> None:
 
 
 def _key() -> str:
-    recipe = repr((PYTHON, GRPC, _PRUNED)) + engine.tree_hash(SOURCES) + engine.file_hash(MESSAGES)
+    recipe = repr((PYTHON, GRPC, _PRUNED)) + engine.tree_hash(SOURCES) + engine.file_hash(MESSAGES) + engine.file_hash(_STANDIN / CODEC)
     for module in ("gpu_images.py", "images.py", "oci.py"):
         recipe += engine.file_hash(Path(__file__).with_name(module))
     return hashlib.sha256(recipe.encode()).hexdigest()[:12]
@@ -56,6 +58,8 @@ def _build(cache: Path) -> None:
         (extra / _APP).mkdir(parents=True)
         for source in (SOURCES / "plugin.py", MESSAGES):
             shutil.copyfile(source, extra / _APP / source.name)
+        (extra / _APP / CODEC).parent.mkdir()
+        shutil.copyfile(_STANDIN / CODEC, extra / _APP / CODEC)
         program = extra / "usr/bin/nvidia-device-plugin"
         program.parent.mkdir(parents=True, exist_ok=True)
         program.write_text(f'#!{images.PYTHON} -B\nimport sys\nsys.path.insert(0, "/{_APP}")\nimport plugin\n'

@@ -10,11 +10,13 @@ from pathlib import Path
 
 import yaml
 
-from edgelab import airgap, authority, debs, engine, gpu_images, images, locks, packages, paths
+from edgelab import airgap, authority, debs, edgemesh, engine, gpu_images, images, kubeedge, locks, packages, paths
 from edgelab.errors import LabError
 from edgelab.progress import say, step
 
+CONTAINER_PACKAGES = ("containerd", "runc", "containernetworking-plugins")
 _MIRRORS = paths.STATE / "mirrors"
+_PACKAGES = ("nvidia", "debian")
 # Upstream's names: armhf files are summed in sha256sum-arm.txt.
 _ARCHITECTURE = re.compile(r"k3s(?:-(?P<binary>arm64|armhf))?|k3s-airgap-images-(?P<images>amd64|arm64|arm)\..+")
 
@@ -26,11 +28,11 @@ def ensure(*links: Path, force: bool = False) -> None:
     and labs that were started with different engines keep theirs.
     """
     with locks.exclusive(paths.STATE / "mirror.lock", "builds the mirror"), step("release mirror") as line:
-        chosen = engine.choose()
-        current = _MIRRORS / _fingerprint(chosen)
-        line.note = f"K3s {chosen.version} ({chosen.origin})"
+        chosen, edge = engine.choose(), kubeedge.choose()
+        current = _MIRRORS / _fingerprint(chosen, edge)
+        line.note = f"K3s {chosen.version} ({chosen.origin}), KubeEdge {edge.version} ({edge.origin})"
         if force or not (current / "engine.json").exists():
-            _build(chosen, current)
+            _build(chosen, edge, current)
             line.note += ", built"
         for path in (paths.MIRROR, *links):
             _link(path, current)
@@ -40,10 +42,11 @@ def ensure(*links: Path, force: bool = False) -> None:
 def described(folder: Path) -> str:
     """What a mirror offers, for people."""
     try:
-        found = json.loads((folder / "engine.json").read_text())["k3s"]
+        found = json.loads((folder / "engine.json").read_text())
     except FileNotFoundError:
         return "nothing; `lab up` repairs it"
-    return f"K3s {found['version']} ({found['origin']})"
+    names = {"k3s": "K3s", "kubeedge": "KubeEdge"}
+    return ", ".join(f"{name} {found[key]['version']} ({found[key]['origin']})" for key, name in names.items())
 
 
 def architecture_of(name: str) -> str:
@@ -83,7 +86,8 @@ def lock(folder: Path) -> dict:
                 "sha256": sums,
             }
         )
-    return {"schema": 1, "artifacts": [*artifacts, *_package_entries(folder / "nvidia")]}
+    package_entries = [entry for name in _PACKAGES for entry in _package_entries(folder / name)]
+    return {"schema": 1, "artifacts": [*artifacts, *kubeedge.lock_entries(folder), *edgemesh.lock_entries(folder), *package_entries]}
 
 
 def _package_entries(folder: Path) -> list[dict]:
@@ -98,7 +102,7 @@ def _package_entries(folder: Path) -> list[dict]:
             "name": name,
             "kind": "package",
             "version": version,
-            "file": "nvidia/" + ("{name}_{version}_{arch}.deb" if suffix == ".deb" else "{name}-{version}.{arch}.rpm"),
+            "file": f"{folder.name}/" + ("{name}_{version}_{arch}.deb" if suffix == ".deb" else "{name}-{version}.{arch}.rpm"),
             # NVIDIA makes none for 32-bit ARM; without the list a fleet with such a node could build no bundle.
             **entry,
         }
@@ -106,15 +110,16 @@ def _package_entries(folder: Path) -> list[dict]:
     ]
 
 
-def _fingerprint(chosen: engine.Engine) -> str:
+def _fingerprint(chosen: engine.Engine, edge: kubeedge.Release) -> str:
     """Names a mirror's content by everything it is made from."""
     placed = os.environ.get("EDGEAI_ARTIFACTS", "")
     parts = [
-        repr((chosen.version, chosen.origin)),
+        repr((chosen.version, chosen.origin, edge.version, edge.origin)),
         engine.tree_hash(paths.LAB / "edgelab", paths.LAB / "inference", paths.LAB / "gpu"),
         engine.file_hash(gpu_images.MESSAGES),
+        engine.tree_hash(paths.LAB / "standin/edgemesh_standin"),
     ]
-    for root in (chosen.directory, *([Path(placed)] if placed else [])):
+    for root in (chosen.directory, edge.directory, *([Path(placed)] if placed else [])):
         parts += [
             f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}"
             for path in sorted(root.rglob("*"))
@@ -123,7 +128,7 @@ def _fingerprint(chosen: engine.Engine) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
 
 
-def _build(chosen: engine.Engine, target: Path) -> None:
+def _build(chosen: engine.Engine, edge: kubeedge.Release, target: Path) -> None:
     _MIRRORS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="edgelab-mirror-", dir=_MIRRORS) as scratch:
         new = Path(scratch) / "mirror"
@@ -137,12 +142,18 @@ def _build(chosen: engine.Engine, target: Path) -> None:
         _copy(chosen.directory, release)
         engine.check_sums(release)
         _add_system_images(release)
+        _copy(edge.directory, new / "kubeedge" / edge.version)
+        kubeedge.complete(new / "kubeedge" / edge.version)
+        kubeedge.write_images(new / "kubeedge" / edge.version, edge.version, new / "images")
+        edgemesh.ensure(new)
         _write_sums(release, architecture_of)
         _write_sums(
             new / "images", lambda name: name.removesuffix(".tar").rpartition("-")[2] if name.endswith(".tar") else ""
         )
         packages.ensure(new / "nvidia")
-        _write_sums(new / "nvidia", lambda name: packages.split(name)[2] if name.endswith((".deb", ".rpm")) else "")
+        _copy_debian_packages(new / "debian")
+        for name in _PACKAGES:
+            _write_sums(new / name, lambda name: packages.split(name)[2] if name.endswith((".deb", ".rpm")) else "")
         _write(
             new / "bundle.lock.yml",
             "# What this mirror offers. Written by the lab.\n" + yaml.safe_dump(lock(new), sort_keys=False, width=150),
@@ -151,10 +162,22 @@ def _build(chosen: engine.Engine, target: Path) -> None:
         shutil.copyfile(authority.ensure(), new / "ca.crt")
         _write(
             new / "engine.json",
-            json.dumps({"k3s": {"version": chosen.version, "origin": chosen.origin}}, indent=2) + "\n",
+            json.dumps(
+                {name: {"version": it.version, "origin": it.origin} for name, it in (("k3s", chosen), ("kubeedge", edge))},
+                indent=2,
+            )
+            + "\n",
         )
         shutil.rmtree(target, ignore_errors=True)
         os.replace(new, target)
+
+
+def _copy_debian_packages(folder: Path) -> None:
+    """The container engine of hosts that run EdgeCore, as Debian has it for the hosts' release."""
+    folder.mkdir(exist_ok=True)
+    for path in debs.download(CONTAINER_PACKAGES):
+        if not any(folder.glob(f"{path.name.partition('_')[0]}_*")):
+            shutil.copyfile(path, folder / path.name)
 
 
 def _add_system_images(release: Path) -> None:

@@ -1,5 +1,8 @@
 """Debian packages of the NVIDIA Container Toolkit: the real names, version, files and dependencies around lab/gpu/toolkit.py.
 
+And of the driver, under the names of Ubuntu's signed packages: they hold nothing but its version, from which
+lab/gpu/simulate.py of a host with a simulated card makes what a driver shows.
+
 They exist to be installed, held, half installed and removed by the collection like the real ones; where somebody placed the
 real packages (EDGEAI_ARTIFACTS/nvidia), those are offered and these are not built.
 """
@@ -13,6 +16,7 @@ from edgelab import paths
 from edgelab.process import run
 
 VERSION = "1.20.0-1"
+DRIVER_VERSION = "580.95.05-0ubuntu0.24.04.2"
 ARCHITECTURES = ("amd64", "arm64")
 _PROGRAM = paths.LAB / "gpu" / "toolkit.py"
 _UNITS = "lib/systemd/system"
@@ -71,6 +75,12 @@ set -e
 if [ "$1" = purge ]; then rm -rf /etc/nvidia-container-runtime/config.toml; fi
 if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
 """
+_SIMULATE = """\
+#!/bin/sh
+set -e
+simulate=/etc/edgeai-lab/hardware/simulate.py
+[ ! -e $simulate ] || python3 $simulate apply
+"""
 _REFUSES = "#!/bin/sh\necho 'this stand-in of the lab has no legacy mode: use cdi, jit-cdi or csv' >&2\nexit 1\n"
 _MULTIARCH = {"amd64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 
@@ -84,6 +94,8 @@ class Package:
     files: dict
     scripts: dict = field(default_factory=dict)
     conffiles: tuple = ()
+    version: str = VERSION
+    of: str = "NVIDIA Container Toolkit"
 
 
 def toolkit() -> tuple[Package, ...]:
@@ -123,15 +135,37 @@ def toolkit() -> tuple[Package, ...]:
     )
 
 
+def driver() -> tuple[Package, ...]:
+    """What Ubuntu's packages without DKMS need of each other, around one file with the version."""
+    own = {"version": DRIVER_VERSION, "of": "NVIDIA driver"}
+    compute, utils, modules = (
+        f"{name} (= {DRIVER_VERSION})"
+        for name in (
+            "libnvidia-compute-580-server",
+            "nvidia-utils-580-server",
+            "linux-modules-nvidia-580-server-open-generic",
+        )
+    )
+    version = {"usr/share/edgelab-driver/version": (DRIVER_VERSION.partition("-")[0] + "\n", 0o644)}
+    return (
+        Package(
+            "libnvidia-compute-580-server", "libc6", version, {"postinst": _SIMULATE, "postrm": _SIMULATE}, **own
+        ),
+        Package("nvidia-utils-580-server", compute, {}, **own),
+        Package("linux-modules-nvidia-580-server-open-generic", "libc6", {}, **own),
+        Package("nvidia-headless-no-dkms-580-server-open", f"{compute}, {utils}, {modules}", {}, **own),
+    )
+
+
 def ensure(folder: Path) -> list[str]:
     """Build the packages into `folder` unless packages were placed there; returns the names of the files."""
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.glob("*.deb")) or any(folder.glob("*.rpm")):
         return []
     built = []
-    for package in toolkit():
+    for package in (*toolkit(), *driver()):
         for architecture in ARCHITECTURES:
-            built.append(f"{package.name}_{VERSION}_{architecture}.deb")
+            built.append(f"{package.name}_{package.version}_{architecture}.deb")
             build(package, architecture, folder / built[-1])
     return built
 
@@ -170,9 +204,9 @@ def split(name: str) -> tuple[str, str, str]:
 def _control(package: Package, architecture: str, root: Path) -> str:
     size = sum(path.stat().st_size for path in root.rglob("*") if path.is_file()) // 1024 + 1
     return (
-        f"Package: {package.name}\nVersion: {VERSION}\nArchitecture: {architecture}\nSection: utils\nPriority: optional\n"
+        f"Package: {package.name}\nVersion: {package.version}\nArchitecture: {architecture}\nSection: utils\nPriority: optional\n"
         f"Maintainer: the lab of edgeai.sites <lab@edgeai.example>\nInstalled-Size: {size}\nDepends: {package.depends}\n"
-        "Description: stand-in of a package of the NVIDIA Container Toolkit\n"
+        "Description: stand-in of a package of the {package.of}\n"
         " Made by the lab for hosts with simulated GPUs. Never install it on a site.\n"
     )
 

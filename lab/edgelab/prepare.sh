@@ -32,6 +32,23 @@ put /etc/edgeai-lab/nvidia.toml '[plugins."io.containerd.cri.v1.runtime".contain
   BinaryName = "/usr/bin/nvidia-container-runtime"
   SystemdCgroup = false'
 
+# Debian's containerd, where EdgeCore runs: its runc gets no score that a host without CAP_SYS_RESOURCE may not set.
+mkdir -p /etc/edgeai-lab/bin /etc/systemd/system/containerd.service.d
+put /etc/edgeai-lab/bin/runc '#!/bin/sh
+for word in "$@"; do
+    [ "$before" != --bundle ] || sed -i -E "s/(\"oomScoreAdj\": *)-[0-9]+/\\10/" "$word/config.json"
+    before=$word
+done
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin exec runc "$@"'
+chmod 0755 /etc/edgeai-lab/bin/runc
+put /etc/systemd/system/containerd.service.d/10-edgelab.conf '[Service]
+Environment=PATH=/etc/edgeai-lab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+# A kubelet removes pods' cgroups that it does not know, and the tree is the machine's: EdgeCore gets a root of its own in it,
+# which it wants to find there.
+mkdir -p /etc/systemd/system/edgecore.service.d
+put /etc/systemd/system/edgecore.service.d/10-edgelab.conf '[Service]
+ExecStartPre=/bin/sh -c "for tree in /sys/fs/cgroup/*/; do [ ! -e $$tree/cgroup.procs ] || mkdir -p $$tree/edgelab/%H; done"'
+
 # Once only: from here on these files belong to whoever configures the host.
 if ! [ -e /etc/edgeai-lab/prepared ]; then
     mkdir -p /etc/edgeai-lab

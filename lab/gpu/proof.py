@@ -1,6 +1,6 @@
 """Proves that a GPU computes: adds two vectors on the device through the CUDA driver, and checks every sum.
 
-Prints one JSON line. Exit code 0: all sums are right; 3: this container sees no GPU; 1: a GPU is there and does not work.
+Prints one JSON line, and leaves it where the kubelet looks for a container's last words. Exit code 0: all sums are right; 3: this container sees no GPU; 1: a GPU is there and does not work.
 On the lab's simulated hardware the processor adds, and the line says so.
 """
 
@@ -12,6 +12,7 @@ import sys
 
 ELEMENTS = 1 << 20
 NO_GPU = 3
+LAST_WORDS = "/dev/termination-log"
 # float *a, *b, *c; c[i] = a[i] + b[i]. For every architecture since Maxwell: the driver compiles it.
 PTX = b"""
 .version 6.0
@@ -134,4 +135,9 @@ def prove(environment):
 if __name__ == "__main__":
     found, code = prove(os.environ)
     print(json.dumps(found), flush=True)
+    try:
+        with open(LAST_WORDS, "w", encoding="utf-8") as kept:
+            json.dump(found, kept)
+    except OSError:
+        pass  # not in a pod: the line above is all there is
     sys.exit(code)

@@ -9,7 +9,10 @@ Which GPU it is stands in KIND beside this file, what is broken in the key `gpu`
     simulate.py apply            put everything in place; again: repair it
     simulate.py remove           take everything away
     simulate.py boot             apply, at a boot: the driver that is installed becomes the loaded one
+    simulate.py load             what `modprobe nvidia` of the host does
     simulate.py smi [ARGS]       what /usr/bin/nvidia-smi of the host prints
+    simulate.py nvpmodel [ARGS]  the power mode of a Jetson; kept over a reboot
+    simulate.py clocks [ARGS]    what jetson_clocks does; gone after a reboot
 """
 
 import json
@@ -27,6 +30,9 @@ HOME = Path("/etc/edgeai-lab/hardware")
 MANUAL_SPEC = Path("/etc/cdi/nvidia.yaml")
 FAULTS = Path("/etc/edgeai-lab/faults.json")
 RUN = Path("/run/edgelab-hardware")
+# The lab's packages of the driver leave their version here.
+PACKAGED = Path("/usr/share/edgelab-driver/version")
+MODPROBE = Path("/etc/modprobe.d")
 WORDS = ("present", "absent", "driver-absent", "driver-mismatch", "nouveau", "secure-boot", "stale-cdi", "csv-missing")
 # A target below /sys takes the machine's own files as the lower half of an overlay; /proc cannot be one.
 OVERLAYS = {"pci": "/sys/bus/pci/devices", "module": "/sys/module", "firmware": "/sys/firmware",
@@ -53,20 +59,31 @@ TEGRA = {
                 "nvgpu/igpu0/power"),
 }
 KINDS = {"dgpu": DGPU, "tegra": TEGRA}
+# Number: (name, whether it is set at a boot only).
+POWER_MODES = {"0": ("MAXN_SUPER", True), "1": ("10W", False), "2": ("15W", False), "3": ("25W", False)}
+POWER_DEFAULT = "3"
+FREQUENCIES = {"cpu0": (729600, 1984000), "cpu1": (729600, 1984000), "GPU": (306000000, 918000000)}
 CSV = "/etc/nvidia-container-runtime/host-files-for-container.d"
 L4T = "/usr/lib/aarch64-linux-gnu/nvidia"
 
 
 class State:
-    """One host: kind of hardware, what is wrong with it, which driver is installed and which is loaded."""
+    """One host: kind of hardware, what is wrong with it, which driver is installed and which is loaded.
 
-    def __init__(self, kind, word, loaded="", machine="", name=""):
+    loaded: the version that runs, empty for none; None for what a boot would load. packaged: version of a driver that came
+    as packages of the lab, whose module is signed. nouveau_kept_out: at the last boot, by a file of modprobe.
+    """
+
+    def __init__(self, kind, word, loaded=None, machine="", name="", packaged="", nouveau_kept_out=False):
         self.kind, self.word, self.hardware = kind, word, KINDS[kind]
         self.machine, self.name = machine or platform.machine(), name or socket.gethostname()
-        self.installed = {"driver-absent": "", "nouveau": "", "driver-mismatch": self.hardware["newer"]}.get(
-            word, self.hardware["driver"])
-        runs = bool(self.installed) and word != "absent" and not (word == "secure-boot" and kind == "dgpu")
-        self.loaded = (loaded or self.installed) if runs else ""
+        self.packaged = packaged
+        self.installed = packaged or {
+            "driver-absent": "", "nouveau": "", "driver-mismatch": self.hardware["newer"]}.get(word, self.hardware["driver"])
+        self.nouveau = word == "nouveau" and not nouveau_kept_out
+        self.unsigned = word == "secure-boot" and kind == "dgpu" and not packaged
+        runs = bool(self.installed) and word != "absent" and not self.unsigned and not self.nouveau
+        self.loaded = (self.installed if loaded is None else loaded) if runs else ""
 
     @property
     def libraries(self):
@@ -82,14 +99,14 @@ class State:
 def kernel_files(state):
     """{tree: {path: content}} of OVERLAYS and BINDS."""
     trees = {"pci": {}, "module": {}, "firmware": {}, "thermal": {}, "proc-driver": {}}
-    if state.word == "nouveau":
+    if state.nouveau:
         trees["module"]["nouveau/initstate"] = "live\n"
     if state.kind == "tegra":
         return _tegra_files(state, trees)
     if state.word != "absent":
         for name, value in DGPU["pci"].items():
             trees["pci"][f"{DGPU['slot']}/{name}"] = value + "\n"
-        bound = "nouveau" if state.word == "nouveau" else "nvidia" if state.loaded else ""
+        bound = "nouveau" if state.nouveau else "nvidia" if state.loaded else ""
         if bound:
             trees["pci"][f"{DGPU['slot']}/driver"] = f"-> ../../../bus/pci/drivers/{bound}"
     trees["firmware"][EFI] = b"\x06\0\0\0" + (b"\x01" if state.word == "secure-boot" else b"\0")
@@ -127,7 +144,7 @@ def device_nodes(state):
 # -- what packages of the driver put on the disk ---------------------------------------------------
 def disk_files(state):
     """{path: (content, mode)}; a str that begins with `-> ` is a symbolic link."""
-    files = {"/usr/local/sbin/modinfo": (_MODINFO, 0o755)}
+    files = {"/usr/local/sbin/modinfo": (_MODINFO, 0o755), "/usr/local/sbin/modprobe": (_MODPROBE, 0o755)}
     if state.installed:
         license_name = "Dual MIT/GPL" if state.kind == "dgpu" else "GPL v2"
         module = "nvidia" if state.kind == "dgpu" else "nvgpu"
@@ -138,6 +155,10 @@ def disk_files(state):
         files.update(_libraries(state))
     if state.kind == "tegra" and state.word != "absent":
         files["/etc/nv_tegra_release"] = (TEGRA["release"], 0o644)
+        files["/etc/nvpmodel.conf"] = ("".join(
+            f"< POWER_MODEL ID={number} NAME={name} >\n" for number, (name, _) in POWER_MODES.items()), 0o644)
+        for path, command in (("/usr/sbin/nvpmodel", "nvpmodel"), ("/usr/bin/jetson_clocks", "clocks")):
+            files[path] = (f'#!/bin/sh\nexec /usr/bin/python3 {HOME}/simulate.py {command} "$@"\n', 0o755)
         files.update(_csv_files())
     return files
 
@@ -195,6 +216,24 @@ found={HOME}/modinfo/$name
 [ -n "$name" ] && [ -f "$found" ] || exec /usr/sbin/modinfo "$@"
 if [ -n "$field" ]; then sed -n "s/^$field: *//p" "$found"; else cat "$found"; fi
 """
+
+
+_MODPROBE = f"""#!/bin/sh
+for word; do last=$word; done
+[ "$last" = nvidia ] || exec /usr/sbin/modprobe "$@"
+exec /usr/bin/python3 {HOME}/simulate.py load
+"""
+
+
+def refusal(state):
+    """What modprobe says where the driver cannot be loaded; empty where it can."""
+    if not state.installed:
+        return f"modprobe: FATAL: Module nvidia not found in directory /lib/modules/{os.uname().release}"
+    if state.unsigned:
+        return "modprobe: ERROR: could not insert 'nvidia': Key was rejected by service"
+    if state.nouveau or state.word == "absent":
+        return "modprobe: ERROR: could not insert 'nvidia': No such device"
+    return ""
 
 
 def elf_library(soname, machine):
@@ -341,19 +380,91 @@ def smi(state, words):
             f"  0  {hardware['product']}  {hardware.get('slot', 'N/A')}   (simulated by the lab)\n"), 0
 
 
+# -- power of a Jetson -----------------------------------------------------------------------------
+def nvpmodel(words, number, answer=""):
+    """(text, exit code, number of the mode afterwards); answer: what a person says to the question about a reboot."""
+    if words == ["-q"]:
+        return f"NV Power Mode: {POWER_MODES[number][0]}\n{number}\n", 0, number
+    wanted = words[1] if len(words) == 2 and words[0] == "-m" else ""
+    if wanted not in POWER_MODES:
+        return "NVPM ERROR: invalid argument\n", 255, number
+    if POWER_MODES[wanted][1] and wanted != number and answer.strip() not in ("YES", "yes"):
+        return (f"NVPM WARN: Reboot required for changing to this power mode: {wanted}\n"
+                "NVPM WARN: DO YOU WANT TO REBOOT NOW? enter YES/yes to confirm:\n"), 255, number
+    return "", 0, wanted
+
+
+def clocks(words, locked):
+    """(text, exit code, whether clocks are locked afterwards)"""
+    if words == ["--show"]:
+        lines = [f"{name}: Online=1 MinFreq={high if locked else low} MaxFreq={high} CurrentFreq={high if locked else low}\n"
+                 for name, (low, high) in FREQUENCIES.items()]
+        return "".join(lines), 0, locked
+    if words[:1] == ["--store"] and len(words) == 2:
+        Path(words[1]).write_text(json.dumps(locked))
+        return "", 0, locked
+    if words[:1] == ["--restore"] and len(words) == 2:
+        if not os.path.exists(words[1]):
+            return f"Error: {words[1]} does not exist\n", 1, locked
+        return "", 0, json.loads(Path(words[1]).read_text())
+    return ("", 0, True) if not words else (f"Error: Unknown option: {words[0]}\n", 1, locked)
+
+
+def _power(command, words):
+    """Both keep what they set where a boot keeps or loses it."""
+    mode, lock = HOME / "nvpmodel", RUN / "clocks-locked"
+    if command == "nvpmodel":
+        before = mode.read_text() if mode.exists() else POWER_DEFAULT
+        answer = "" if sys.stdin is None or sys.stdin.closed or words == ["-q"] else sys.stdin.readline()
+        text, code, after = nvpmodel(words, before, answer)
+        if after != before:
+            mode.write_text(after)
+    else:
+        text, code, locked = clocks(words, lock.exists())
+        lock.touch() if locked else lock.unlink(missing_ok=True)
+    sys.stdout.write(text)
+    return code
+
+
 def current(booted=False):
     """The state that this host is to show now."""
-    try:
-        word = str(json.loads(FAULTS.read_text()).get("gpu", "present"))
-    except (OSError, ValueError, AttributeError):
-        word = "present"
+    word = _fault("gpu") or "present"
     if word not in WORDS:
         raise SystemExit(f"{FAULTS} has gpu = {word}; known: {', '.join(WORDS)}")
     kind = (HOME / "KIND").read_text().strip()
-    if word != "driver-mismatch" or booted:
-        return State(kind, word)
-    loaded = (RUN / "loaded").read_text() if (RUN / "loaded").exists() else ""
-    return State(kind, word, loaded or KINDS[kind]["driver"])
+    packaged = PACKAGED.read_text().strip() if kind == "dgpu" and PACKAGED.exists() else ""
+    marker = RUN / "nouveau-kept-out"
+    if booted and any("blacklist nouveau" in path.read_text() for path in MODPROBE.glob("*.conf")):
+        RUN.mkdir(mode=0o755, parents=True, exist_ok=True)
+        marker.touch()
+    loaded = None if booted or not (packaged or word == "driver-mismatch") else _before()
+    if word == "driver-mismatch" and not booted and not packaged:
+        loaded = loaded or KINDS[kind]["driver"]
+    return State(kind, word, loaded, packaged=packaged, nouveau_kept_out=marker.exists())
+
+
+def _fault(key):
+    """The word that faults.json has for a key, or an empty one."""
+    try:
+        return str(json.loads(FAULTS.read_text()).get(key, ""))
+    except (OSError, ValueError, AttributeError):
+        return ""
+
+
+def _before():
+    return (RUN / "loaded").read_text() if (RUN / "loaded").exists() else ""
+
+
+def load():
+    """(text, exit code) of `modprobe nvidia`."""
+    state = current()
+    problem = _fault("modprobe") or refusal(state)
+    if problem:
+        return problem + "\n", 1
+    if not state.loaded:
+        state.loaded = state.installed
+        apply(state)
+    return "", 0
 
 
 def main(words):
@@ -366,6 +477,12 @@ def main(words):
         state = current()
         apply(state)
         leave_stale_spec(state)
+    elif command == "load":
+        text, code = load()
+        sys.stderr.write(text)
+        return code
+    elif command in ("nvpmodel", "clocks"):
+        return _power(command, words[1:])
     elif command == "smi":
         text, code = smi(current(), words[1:])
         sys.stdout.write(text)

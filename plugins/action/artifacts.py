@@ -40,6 +40,7 @@ class ActionModule(ActionBase):
             plan = placements(
                 read_manifest(bundle), args["runtime"], args["arch"], args["images"],
                 args["k3s_version"], args["bin_dir"], args["data_dir"], args["packages"], args["state_dir"],
+                args["binaries"],
             )
             result.update(self._converge(bundle, args, plan, task_vars))
         except BundleError as error:

@@ -27,10 +27,13 @@ import time
 
 from ansible import constants as C
 from ansible.plugins.callback.default import CallbackModule as Default
+from ansible.plugins.loader import filter_loader, lookup_loader, test_loader
 from ansible_collections.edgeai.sites.plugins.module_utils.report import words
 from ansible_collections.edgeai.sites.plugins.module_utils.report.seen import seen, task_name
 
 SIGN_OF_LIFE_SECONDS = 10
+# One of each file of filters.
+OUR_FILTERS = ["edgeai.sites." + name for name in ("bundle_manifest", "gpu_nodes", "inference_targets", "k3s_public_config")]
 INDENT = " " * 12
 
 
@@ -44,10 +47,17 @@ class CallbackModule(Default):
         self._step = ""
         self._began = 0.0
         self._hosts, self._changed = set(), 0
+        # A play's line waits for its first task: most fleets have no host for some of the plays.
+        self._header, self._told, self._nobody = "", False, False
         self._task, self._task_began, self._waiting = "", 0.0, {}
         # Every task is a fork that inherits everything and lives for seconds: looking through it all for garbage costs a
         # tenth of the controller's CPU time and frees nothing.
         os.register_at_fork(after_in_child=gc.disable)
+        # What templates need is loaded here, once, and inherited: each fork would do it again, another tenth.
+        for name in ("default", *OUR_FILTERS):
+            filter_loader.get(name)
+        test_loader.get("defined")
+        lookup_loader.get("kubernetes.core.k8s", class_only=True)
 
     @property
     def _loud(self):
@@ -65,8 +75,9 @@ class CallbackModule(Default):
         if step != self._step:
             self._close_step()
             self._step, self._began, self._hosts, self._changed = step, time.monotonic(), set(), 0
+            self._told = self._nobody = False
         mode = " (check mode)" if play.check_mode else ""
-        self._line(f"{step:<12}{what or 'start'}{mode}")
+        self._header = f"{step:<12}{what or 'start'}{mode}"
         self._watch()
 
     def v2_playbook_on_task_start(self, task, is_conditional):
@@ -87,7 +98,7 @@ class CallbackModule(Default):
         if self._loud:
             super().v2_playbook_on_no_hosts_matched()
         else:
-            self._line(f"{INDENT}no host of this run takes part", C.COLOR_SKIP)
+            self._header, self._nobody = "", True
 
     def v2_runner_on_start(self, host, task):
         self._waiting[host.get_name()] = time.monotonic()
@@ -151,6 +162,9 @@ class CallbackModule(Default):
         self._close_step()
 
     def _note_task(self, task):
+        if self._header and not self._loud:
+            self._line(self._header)
+            self._header, self._told = "", True
         self._task, self._waiting = task_name(task), {}
 
     def _done(self, result):
@@ -159,11 +173,13 @@ class CallbackModule(Default):
         self._hosts.add(host)
 
     def _close_step(self):
-        if self._step:
+        if self._step and not self._told and self._nobody:
+            self._line(f"{self._step:<12}no host of this run takes part", C.COLOR_SKIP)
+        elif self._told:
             took = words.seconds(time.monotonic() - self._began)
             changes = words.plural(self._changed, "change") if self._changed else "nothing changed"
             self._line(f"{INDENT}{words.plural(len(self._hosts), 'host')}, {changes}, {took}", C.COLOR_OK)
-            self._step = ""
+        self._step, self._told = "", False
 
     def _line(self, text, color=None):
         self._display.display(text, color=color)

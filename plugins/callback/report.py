@@ -56,6 +56,7 @@ class CallbackModule(CallbackBase):
         self.record = {
             "schema": 1, "fleet": "", "playbook": "", "started": _now(), "finished": "", "check_mode": False,
             "sites": {}, "hosts": {}, "steps": [], "preflight": [], "health": {}, "gpu": {}, "gpu_health": {},
+            "cloudcore": {},
         }
         self._step = None
         self._site_of = {}
@@ -80,6 +81,7 @@ class CallbackModule(CallbackBase):
                 "step": self._step[0] if self._step else "",
                 "task": task,
                 "message": _first_line(data) or "no message",
+                "deferred": bool(data.get("deferred")),
             })
 
     def v2_runner_on_unreachable(self, result):
@@ -110,7 +112,7 @@ class CallbackModule(CallbackBase):
 
     def _has_something_to_say(self):
         hosts = self.record["hosts"].values()
-        return bool(self.record["preflight"] or self.record["health"] or self.record["gpu"] or self.record["gpu_health"]
+        return bool(any(self.record[part] for part in ("preflight", "health", "gpu", "gpu_health", "cloudcore"))
                     or any(host["failures"] or host["unreachable"] for host in hosts))
 
     def _take(self, result):
@@ -127,6 +129,12 @@ class CallbackModule(CallbackBase):
         elif action == "gpu_proof" and data.get("verdicts"):
             site = self._site_of.get(name, data.get("site", ""))
             self.record["gpu"][site] = {key: data.get(key) for key in ("healthy", "nodes", "verdicts")}
+        elif action == "cloudcore_health" and "verdicts" in data:
+            self.record["cloudcore"][self._site_of.get(name, "")] = {key: data.get(key) for key in ("healthy", "verdicts")}
+        elif action in ("k3s_service", "edgecore_service") and data.get("node"):
+            host["version"] = str(data["node"].get("version") or "")
+        elif action == "edgecore_identity" and data.get("expires"):
+            host["certificate_expires"] = float(data["expires"])
         elif action == "gpu_health" and data.get("verdicts"):
             self.record["gpu_health"][name] = {
                 "healthy": data.get("healthy"), "gpu": data.get("gpu"), "found": data.get("found"),
@@ -143,7 +151,7 @@ class CallbackModule(CallbackBase):
         if self.record["sites"] or inventory is None or "sites" not in inventory.groups:
             return
         # A play narrows the inventory to its own hosts; the report wants all that the run may touch (--limit still holds).
-        for host in inventory.get_hosts("sites", ignore_restrictions=True):
+        for host in inventory.get_hosts("sites:cloud" if "cloud" in inventory.groups else "sites", ignore_restrictions=True):
             values = manager.get_vars(play=play, host=host, include_hostvars=False)
             site = str(values.get("edge_site", ""))
             self.record["fleet"] = self.record["fleet"] or str(values.get("edge_fleet", ""))

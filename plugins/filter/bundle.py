@@ -2,31 +2,20 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Filters over bundles: bundle_manifest, bundle_image, gpu_packages, node_images."""
+"""Filters over bundles: bundle_manifest, bundle_image, bundle_manifests, gpu_packages, node_images."""
 
 from __future__ import annotations
 
 import os
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.blobs import read_manifest
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.blobs import blob_path, read_manifest
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.images import image_reference
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import SCHEMA, parse_manifest
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.packages import gpu_packages as packages_of_gpu
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.programs import find_manifests
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.workloads import node_images as images_of_node
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.plugin_manifest import PLUGIN_IMAGE, PROOF_IMAGE
-
-
-def _speaking(function):
-    """Turn a BundleError into the error that Ansible shows."""
-    def wrapper(*args, **kwargs):
-        try:
-            return function(*args, **kwargs)
-        except BundleError as error:
-            raise AnsibleFilterError(error.text()) from error
-    return wrapper
+from ansible_collections.edgeai.sites.plugins.plugin_utils.filters import speaking
 
 
 def bundle_manifest(directory):
@@ -38,6 +27,13 @@ def bundle_manifest(directory):
 def bundle_image(name, manifest, arch=None):
     """Return <registry>/<name>@sha256:<digest> for name:version."""
     return image_reference(name, parse_manifest(manifest), arch)
+
+
+def bundle_manifests(directory, pattern, version=""):
+    """Return the paths of the Kubernetes manifests in the bundle at ``directory`` whose names fit ``pattern``."""
+    directory = os.path.expanduser(directory)
+    found = find_manifests(pattern, read_manifest(directory), version)
+    return [blob_path(directory, artifact.sha256) for artifact in found]
 
 
 def gpu_packages(gpu, packages=None, version="", drivers=None, state="present"):
@@ -56,8 +52,9 @@ class FilterModule:
     def filters(self):
         """Return the filters of this file."""
         return {
-            "bundle_manifest": _speaking(bundle_manifest),
-            "bundle_image": _speaking(bundle_image),
-            "gpu_packages": _speaking(gpu_packages),
-            "node_images": _speaking(node_images),
+            "bundle_manifest": speaking(bundle_manifest),
+            "bundle_image": speaking(bundle_image),
+            "bundle_manifests": speaking(bundle_manifests),
+            "gpu_packages": speaking(gpu_packages),
+            "node_images": speaking(node_images),
         }

@@ -7,12 +7,12 @@
 from __future__ import annotations
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import parse_manifest
 from ansible_collections.edgeai.sites.plugins.module_utils.health import expression
 from ansible_collections.edgeai.sites.plugins.module_utils.workload.manifests import build_objects, expected_targets
 from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import WorkloadError, parse_workloads
-from ansible_collections.edgeai.sites.plugins.module_utils.workload.targets import plan_targets
+from ansible_collections.edgeai.sites.plugins.module_utils.workload.targets import EDGECORE, plan_targets
+from ansible_collections.edgeai.sites.plugins.plugin_utils.filters import plain, speaking
 
 
 def inference_targets(workloads, site_nodes, bundle, fleet_nodes=None, gpus=None):
@@ -20,25 +20,32 @@ def inference_targets(workloads, site_nodes, bundle, fleet_nodes=None, gpus=None
     return expected_targets(_plan(workloads, site_nodes, bundle, fleet_nodes, gpus))
 
 
+def inference_warnings(workloads, site_nodes, bundle, fleet_nodes=None, gpus=None):
+    """Return what is allowed and hardly meant, one text each."""
+    targets = _plan(workloads, site_nodes, bundle, fleet_nodes, gpus)
+    return sorted({target.warning for target in targets if target.warning})
+
+
+def inference_nodes(site_nodes, k3s_version="", kubeedge_version=""):
+    """Return the nodes of a site with the version that each has to run, as the option C(nodes) of site_health takes them."""
+    return [{"name": node["name"], "runtime": node["runtime"],
+             "version": kubeedge_version if node["runtime"] == EDGECORE else k3s_version} for node in plain(site_nodes)]
+
+
 def inference_manifests(workloads, site_nodes, bundle, fleet_nodes=None, namespace="edgeai", gpus=None):
     """Return the Kubernetes objects of a site: its namespace and one Deployment per target."""
     return build_objects(_plan(workloads, site_nodes, bundle, fleet_nodes, gpus), namespace)
 
 
+@speaking
 def _plan(workloads, site_nodes, bundle, fleet_nodes, gpus):
     if expression.jmespath is None:
         raise AnsibleFilterError("the filter needs the Python library jmespath on the controller")
-    try:
-        parsed = parse_workloads(_plain(workloads))
-        for workload in parsed:
-            _check(workload, "health.expression", workload.health_expression)
-            _check(workload, "golden.expect", workload.golden_expect)
-        return plan_targets(parsed, _plain(site_nodes), parse_manifest(_plain(bundle)), _plain(fleet_nodes or []),
-                            _plain(gpus or {}))
-    except WorkloadError as error:
-        raise AnsibleFilterError(str(error)) from error
-    except BundleError as error:
-        raise AnsibleFilterError(error.text()) from error
+    parsed = parse_workloads(plain(workloads))
+    for workload in parsed:
+        _check(workload, "health.expression", workload.health_expression)
+        _check(workload, "golden.expect", workload.golden_expect)
+    return plan_targets(parsed, plain(site_nodes), parse_manifest(plain(bundle)), plain(fleet_nodes or []), plain(gpus or {}))
 
 
 def _check(workload, key, text):
@@ -48,17 +55,9 @@ def _check(workload, key, text):
         raise WorkloadError("edge_workloads[%s].%s: %s" % (workload.name, key, error)) from error
 
 
-def _plain(value):
-    """Return plain Python data: templates hand over subclasses of str, dict and list."""
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return str(value) if isinstance(value, str) else value
-
-
 class FilterModule:
     """The filters of this file."""
 
     def filters(self):
-        return {"inference_targets": inference_targets, "inference_manifests": inference_manifests}
+        return {"inference_targets": inference_targets, "inference_nodes": inference_nodes,
+                "inference_manifests": inference_manifests, "inference_warnings": inference_warnings}

@@ -44,15 +44,20 @@ options:
   sites:
     description:
       - The sites. A site has C(name), C(nodes), and may have C(timezone) (IANA name, default C(UTC)), C(wan_mbit),
-        C(windows), C(api) and C(vars).
+        C(windows), C(api), C(transport), C(cloudcore) and C(vars).
       - A node has C(name), C(address), C(runtime) (V(k3s_server), V(k3s_agent) or V(edgecore)) and C(arch)
         (V(amd64), V(arm64) or V(arm)), and may have C(gpu) (V(none), V(dgpu) or V(tegra)), C(labels), C(lines)
         and C(vars).
+      - EdgeCore nodes of a site with a C(k3s_server) join the CloudCore of that server, those of other sites the
+        CloudCore of the cloud. C(transport) (V(websocket) or V(quic)) is how they reach it.
+      - C(cloudcore) says how CloudCore runs and is reached; it may have C(shape) (V(cluster) or V(host)), C(addresses),
+        C(names) and C(ports) (C(websocket), C(quic), C(https), C(stream), C(tunnel)).
     type: list
     elements: dict
     required: true
   cloud:
-    description: Hosts of the central side, with C(nodes), C(api) and C(vars). A node here needs no C(runtime).
+    description:
+      - Hosts of the central side, with C(nodes), C(api), C(cloudcore) and C(vars). A node here needs no C(runtime).
     type: dict
     default: {}
 """

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: artifacts
-short_description: Put what a K3s node needs from a bundle in place
+short_description: Put what a node needs from a bundle in place
 version_added: 0.1.0
 author:
   - edgeai.sites contributors (@edgeai)
@@ -34,10 +34,10 @@ options:
     type: str
     required: true
   runtime:
-    description: What the node runs.
+    description: What the node runs. A node that runs EdgeCore gets nothing of K3s.
     type: str
     required: true
-    choices: [k3s_server, k3s_agent]
+    choices: [k3s_server, k3s_agent, edgecore]
   arch:
     description: Architecture of the node. It is compared with what the node says about itself.
     type: str
@@ -57,16 +57,26 @@ options:
     elements: str
     default: []
     version_added: 0.2.0
+  binaries:
+    description:
+      - Programs that the node needs beside K3s, each as C(name) or C(name=version), put into O(bin_dir).
+      - Without a version the bundle must hold exactly one.
+    type: list
+    elements: str
+    default: []
+    version_added: 0.3.0
   k3s_version:
     description: Version of K3s. May be empty while the bundle holds exactly one.
     type: str
     default: ""
   bin_dir:
-    description: Directory for the K3s binary.
+    description: Directory for programs.
     type: path
     default: /usr/local/bin
   data_dir:
-    description: Data directory of K3s. Images go to C(agent/images) below it.
+    description:
+      - Data directory of K3s. Images go to C(agent/images) below it, those of a node that runs EdgeCore to C(images)
+        below O(state_dir).
     type: path
     default: /var/lib/rancher/k3s
   state_dir:
@@ -218,7 +228,8 @@ def run(module):
     # As the module nvidia_runtime chooses.
     tool = "deb" if os.path.exists("/usr/bin/dpkg-query") else "rpm" if os.path.exists("/usr/bin/rpm") else ""
     node = Node(
-        of_format(params["placements"], tool), images_dir(params["data_dir"]), params["state_dir"], params["verify"], params["login_user"],
+        of_format(params["placements"], tool), images_dir(params["runtime"], params["data_dir"], params["state_dir"]),
+        params["state_dir"], params["verify"], params["login_user"],
     )
     result = describe(node)
     if node.absent() and (module.check_mode or not params["assemble"]):

@@ -40,7 +40,7 @@ options:
   source:
     description:
       - Release mirror, as an https address or an absolute path.
-      - Without it K3s comes from its upstream releases. Images need a source, here or in the lock file.
+      - Without it K3s comes from its upstream releases. Everything else needs a source, here or in the lock file.
     type: str
   ca_file:
     description: PEM file with the certificate authority of the mirror.
@@ -92,13 +92,13 @@ artifacts:
       description: Name of the artifact.
       type: str
     kind:
-      description: Kind - C(k3s-binary), C(k3s-images), C(image), C(deb) or C(rpm).
+      description: Kind - C(k3s-binary), C(k3s-images), C(image), C(binary), C(manifest), C(deb) or C(rpm).
       type: str
     version:
       description: Exact version.
       type: str
     arch:
-      description: Architecture.
+      description: Architecture; C(any) for a manifest.
       type: str
     file_name:
       description: File name.

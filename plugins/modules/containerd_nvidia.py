@@ -59,8 +59,9 @@ restart_reasons:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu import containerd
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters.engine import Containerd, Refused
+from ansible_collections.edgeai.sites.plugins.module_utils.containerd.adapters.configuration import Refused
+from ansible_collections.edgeai.sites.plugins.module_utils.containerd.config import ContainerdError
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters.engine import Containerd
 from ansible_collections.edgeai.sites.plugins.module_utils.host.sources import LocalHost
 
 
@@ -75,7 +76,7 @@ def main():
             engine.present()
         else:
             engine.absent()
-    except (Refused, containerd.ContainerdError) as error:
+    except (Refused, ContainerdError) as error:
         module.fail_json(msg="The NVIDIA runtime in containerd is refused: %s" % error)
     except OSError as error:
         module.fail_json(msg="The NVIDIA runtime in containerd could not be brought to what is wanted: %s" % error)

@@ -58,6 +58,10 @@ options:
         type: str
         choices: [dgpu, tegra]
         required: true
+      runtime:
+        description: Runtime of the node; EdgeCore cannot look up a runtime class, and its pods get none.
+        type: str
+        default: ""
       arch:
         description: Architecture of the node; it chooses the image.
         type: str
@@ -152,77 +156,4 @@ verdicts:
   elements: dict
 """
 
-import secrets
-import traceback
-
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.capacity import GpuError, parse_nodes
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.prove import Orders, message, prove
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi import client
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.jobs import KINDS, JobHands
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.watch import Watcher
-
-ARGUMENTS = dict(
-    kubeconfig=dict(type="path", required=True),
-    site=dict(type="str", required=True),
-    namespace=dict(type="str", default="edgeai-gpu"),
-    nodes=dict(type="list", elements="dict", required=True, options=dict(
-        name=dict(type="str", required=True),
-        kind=dict(type="str", required=True, choices=["dgpu", "tegra"]),
-        arch=dict(type="str", default="amd64", choices=["amd64", "arm64"]),
-        count=dict(type="int", default=1),
-        replicas=dict(type="int", default=1),
-        sharing=dict(type="str", choices=["none", "time-slicing", "mps"]),
-        mig=dict(type="str", default="none", choices=["none", "single", "mixed"]),
-        resource=dict(type="str", default="nvidia.com/gpu"),
-    )),
-    images=dict(type="dict", default={}),
-    prove=dict(type="bool", default=True),
-    runtime_class=dict(type="str", default="nvidia"),
-    deadline=dict(type="int", default=180),
-    grace=dict(type="int", default=30),
-)
-
-
-def check(params, api):
-    """Wait, prove, clean up; return the module's result and a message."""
-    nodes = parse_nodes(params["nodes"])
-    missing = sorted({node.arch for node in nodes} - set(params["images"])) if params["prove"] else []
-    if missing:
-        raise GpuError("images: there is no proof image for %s; give one by digest, or set prove to false" % ", ".join(missing))
-    orders = Orders(proof_image=params["images"], run=secrets.token_hex(3), prove=params["prove"],
-                    deadline=params["deadline"], grace=params["grace"], runtime_class=params["runtime_class"])
-    with Watcher(api, params["namespace"], KINDS) as watcher:
-        hands = JobHands(api, params["namespace"], watcher)
-        results = prove(hands, nodes, orders)
-        elapsed = watcher.elapsed()
-    result = dict(
-        healthy=bool(results) and all(result.good for result in results),
-        seconds=round(elapsed, 1),
-        left=hands.kept,
-        nodes=[result.describe() for result in results],
-        verdicts=[row for result in results for row in result.verdicts()],
-    )
-    return result, message(params["site"], results)
-
-
-def main():
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    if client.urllib3 is None:
-        module.fail_json(msg=missing_required_lib("kubernetes"))
-    if module.check_mode:
-        module.exit_json(changed=False, msg="check mode: nothing is proven", nodes=[], verdicts=[])
-    try:
-        result, msg = check(module.params, client.KubeApi.from_kubeconfig(module.params["kubeconfig"]))
-    except (client.ApiError, GpuError) as error:
-        module.fail_json(msg="site %s: %s" % (module.params["site"], error), exception=traceback.format_exc())
-    if result["left"]:
-        module.warn("site %s: could not delete the Jobs %s; the cluster does it after their deadline"
-                    % (module.params["site"], ", ".join(result["left"])))
-    if not result["healthy"]:
-        module.fail_json(msg=msg, **result)
-    module.exit_json(changed=False, msg=msg, **result)
-
-
-if __name__ == "__main__":
-    main()
+# Its work is done by the action plugin of the same name, in the controller's own process.

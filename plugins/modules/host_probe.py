@@ -14,6 +14,9 @@ description:
     K3s and the cluster that it belongs to, EdgeCore, container engines, signs of NVIDIA hardware.
   - Runs no program but C(systemctl show), C(iptables --version) and C(k3s --version), each with a deadline; where there are
     signs of NVIDIA also C(modinfo), C(ldconfig -p) and C(dpkg-query -W) or C(rpm -qa).
+  - Where O(intent) names a CloudCore (C(cloudcore) with C(server), C(ports) and C(transport)) its ports are tried, as EdgeCore would
+    use them before it has a certificate.
+  - Where O(intent) names relays of EdgeMesh (C(mesh) with C(relays)) their port 20006/tcp is tried.
   - A probe that fails leaves an entry in C(errors) and never ends the call.
   - No secret leaves the host. Of the K3s configuration only the names of the keys and a few harmless values are returned.
 author: edgeai.sites contributors (@edgeai-sites)
@@ -82,11 +85,18 @@ intent:
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edgeai.sites.plugins.module_utils.host.evidence import collect
 from ansible_collections.edgeai.sites.plugins.module_utils.host.sources import LocalHost
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeedge.adapters import mesh_host, probe
 
 
 def main():
     module = AnsibleModule(argument_spec={"intent": {"type": "dict", "default": {}}}, supports_check_mode=True)
     evidence = collect(LocalHost())
+    cloudcore = module.params["intent"].get("cloudcore")
+    if cloudcore:
+        evidence["cloudcore"] = probe.look(cloudcore["server"], cloudcore["ports"], cloudcore["transport"])
+    mesh = module.params["intent"].get("mesh")
+    if mesh:
+        evidence["mesh"] = mesh_host.try_relays(mesh["relays"])
     module.exit_json(
         changed=False,
         evidence=evidence,

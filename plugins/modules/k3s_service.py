@@ -117,7 +117,8 @@ remedy:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edgeai.sites.plugins.module_utils.k3s import labels, outcome
+from ansible_collections.edgeai.sites.plugins.module_utils import node_labels
+from ansible_collections.edgeai.sites.plugins.module_utils.k3s import outcome
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s.adapters.wait import Service
 
 
@@ -135,7 +136,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     params = module.params
-    problems = labels.check(params["labels"] or {})
+    problems = node_labels.check(params["labels"] or {})
     if problems:
         module.fail_json(msg="; ".join(problems))
     service = Service(params["runtime"], params["node_name"], params["version"], module.run_command,
@@ -168,7 +169,7 @@ def run(module: AnsibleModule, service: Service) -> None:
     changes = patch.get("metadata", {}).get("labels", {})
     module.exit_json(changed=act or bool(patch), main_pid=last.unit.main_pid, waited_seconds=waited, stages=stages,
                      labels=changes, node=outcome.summary(last.node, params["node_name"]),
-                     diff=labels.diff(last.node, changes) if changes else {})
+                     diff=node_labels.diff(last.node, changes) if changes else {})
 
 
 if __name__ == "__main__":

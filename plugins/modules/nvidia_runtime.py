@@ -133,10 +133,11 @@ reboot_reasons:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu import driver, packages
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu import driver
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters.runtime import Refused, Runtime
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters.system import Failed
 from ansible_collections.edgeai.sites.plugins.module_utils.host.sources import LocalHost
+from ansible_collections.edgeai.sites.plugins.module_utils.packages.plan import PackagesError
+from ansible_collections.edgeai.sites.plugins.module_utils.packages.tool import Failed
 
 ARGUMENTS = {
     "gpu": {"type": "str", "required": True, "choices": ["dgpu", "tegra"]},
@@ -157,7 +158,7 @@ def main():
     runtime = Runtime(LocalHost(), module.params, module.check_mode)
     try:
         reboot = runtime.present() if module.params["state"] == "present" else runtime.absent()
-    except (Refused, packages.PackagesError, driver.Refused) as error:
+    except (Refused, PackagesError, driver.Refused) as error:
         _fail(module, runtime, "The NVIDIA runtime is refused: %s" % error)
     except (Failed, OSError) as error:
         _fail(module, runtime, "The NVIDIA runtime could not be brought to what is wanted: %s" % error)

@@ -24,6 +24,13 @@ options:
     type: str
     required: true
     choices: [dgpu, tegra]
+  volume_mounts:
+    description:
+      - Take the devices of a card from volume mounts too. A Jetson's always come that way.
+      - For EdgeCore, whose kubelet hands them over like that because containerd 1.6 takes no CDI names from it.
+    type: bool
+    default: false
+    version_added: 0.3.0
   settings:
     description:
       - More settings, or others than the defaults, by their dotted name such as C(nvidia-container-runtime.log-level).
@@ -79,13 +86,14 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "gpu": {"type": "str", "required": True, "choices": ["dgpu", "tegra"]},
+            "volume_mounts": {"type": "bool", "default": False},
             "settings": {"type": "dict", "default": {}},
             "path": {"type": "path", "default": toolkit_config.PATH},
         },
         supports_check_mode=True,
     )
     path = module.params["path"]
-    wanted = dict(toolkit_config.defaults(module.params["gpu"]), **module.params["settings"])
+    wanted = dict(toolkit_config.defaults(module.params["gpu"], module.params["volume_mounts"]), **module.params["settings"])
     problems = toolkit_config.check(wanted)
     if problems:
         module.fail_json(msg="nvidia_runtime_config: " + "; ".join(problems))

@@ -120,14 +120,29 @@ options:
             type: str
             required: true
   nodes:
-    description: Names of the nodes that have to be in the cluster and alive.
+    description: The nodes that have to be in the cluster and alive.
     type: list
-    elements: str
+    elements: dict
     default: []
-  k3s_version:
-    description: Version that each of O(nodes) has to run; not compared when empty.
-    type: str
-    default: ""
+    suboptions:
+      name:
+        description: Name of the node.
+        type: str
+        required: true
+      version:
+        description: Version of K3s, or of KubeEdge, that it has to run; not compared when empty.
+        type: str
+        default: ""
+      runtime:
+        description: Runtime of the node. Models on V(edgecore) nodes are not asked here, see O(answers).
+        type: str
+        default: ""
+  answers:
+    description:
+      - What models on C(edgecore) nodes answered to their nodes, by name of the target, as M(edgeai.sites.model_answers)
+        returns it.
+    type: dict
+    default: {}
   deadline:
     description: Seconds after which to stop looking.
     type: int
@@ -156,8 +171,7 @@ EXAMPLES = r"""
     kubeconfig: ~/.edgeai/demo/lab-factory/kubeconfig
     site: lab-factory
     expected: "{{ edge_workloads | edgeai.sites.inference_targets(edge_site_nodes, bundle) }}"
-    nodes: [hall1-server, camera-a, camera-b]
-    k3s_version: v1.36.5+k3s1
+    nodes: "{{ edge_site_nodes | edgeai.sites.inference_nodes('v1.36.5+k3s1') }}"
   delegate_to: localhost
   vars:
     bundle: "{{ edge_bundle_dir | edgeai.sites.bundle_manifest }}"
@@ -186,7 +200,9 @@ targets:
   type: list
   elements: dict
 nodes:
-  description: Per node name, version, engine, ready, lease_age (seconds), state, verdict and reasons.
+  description: >-
+    Per node name, version, engine, ready, lease_age (seconds), state, verdict and reasons; of an EdgeCore node also
+    logs, whether C(kubectl logs) and C(exec) work there (V(works)) or why not. That is told, and fails nothing.
   returned: always
   type: list
   elements: dict
@@ -197,96 +213,4 @@ verdicts:
   elements: dict
 """
 
-import traceback
-
-from ansible.module_utils.basic import AnsibleModule, missing_required_lib
-from ansible_collections.edgeai.sites.plugins.module_utils.health import expression
-from ansible_collections.edgeai.sites.plugins.module_utils.health.decide import WELL, Limits
-from ansible_collections.edgeai.sites.plugins.module_utils.health.model import ExpectedNode, ExpectedTarget
-from ansible_collections.edgeai.sites.plugins.module_utils.health.observe import observe
-from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import crashed
-from ansible_collections.edgeai.sites.plugins.module_utils.health.report import describe, message
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi import client
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.ask import Asker
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.watch import Watcher
-
-LOG_LINES = 10
-
-
-def text(**more):
-    return dict(type="str", **more)
-
-
-ARGUMENTS = dict(
-    kubeconfig=dict(type="path", required=True),
-    site=text(required=True),
-    namespace=text(default="edgeai"),
-    expected=dict(type="list", elements="dict", required=True, options=dict(
-        name=text(required=True),
-        workload=text(required=True),
-        node=text(required=True),
-        line=text(default=""),
-        image=text(default=""),
-        digest=text(required=True),
-        replicas=dict(type="int", default=1),
-        strategy=text(default=""),
-        strategy_reason=text(default=""),
-        port=dict(type="int", required=True),
-        model=text(required=True),
-        health=dict(type="dict", required=True, options=dict(
-            path=text(default="/health"), expression=text(required=True))),
-        golden=dict(type="dict", required=True, options=dict(
-            request=dict(type="dict", required=True), expect=text(required=True))),
-    )),
-    nodes=dict(type="list", elements="str", default=[]),
-    k3s_version=text(default=""),
-    deadline=dict(type="int", default=300),
-    grace=dict(type="int", default=30),
-    settle=dict(type="int", default=0),
-    probe_timeout=dict(type="int", default=10),
-)
-
-
-def expected_target(item):
-    """Turn one element of ``expected`` into an ExpectedTarget; its expressions are compiled here, before any wait."""
-    expression.check_expression(item["health"]["expression"])
-    expression.check_expression(item["golden"]["expect"])
-    plain = {key: item[key] for key in ("name", "workload", "node", "line", "image", "digest", "replicas", "port",
-                                        "model", "strategy", "strategy_reason")}
-    return ExpectedTarget(
-        health_path=item["health"]["path"], health_expression=item["health"]["expression"],
-        golden_request=item["golden"]["request"], golden_expect=item["golden"]["expect"], **plain)
-
-
-def check(params, api):
-    """Observe the site to a conclusion; return the module's result and a message."""
-    targets = [expected_target(item) for item in params["expected"]]
-    nodes = [ExpectedNode(name, params["k3s_version"]) for name in params["nodes"]]
-    limits = Limits(deadline=params["deadline"], grace=params["grace"], settle=params["settle"])
-    with Watcher(api, params["namespace"]) as watcher:
-        asker = Asker(api, params["namespace"], params["probe_timeout"], watcher.wake)
-        site, conclusion = observe(watcher, asker, targets, nodes, limits)
-        elapsed = watcher.elapsed()
-    logs = {target.name: asker.log(target.pod, LOG_LINES)
-            for target in site.targets if target.pod is not None and crashed(target.pod) and conclusion != WELL}
-    result = describe(site, conclusion, targets, logs)
-    return dict(result, seconds=round(elapsed, 1)), message(params["site"], site, conclusion, elapsed)
-
-
-def main():
-    module = AnsibleModule(ARGUMENTS, supports_check_mode=True)
-    if client.urllib3 is None:
-        module.fail_json(msg=missing_required_lib("kubernetes"))
-    if expression.jmespath is None:
-        module.fail_json(msg=missing_required_lib("jmespath"))
-    try:
-        result, msg = check(module.params, client.KubeApi.from_kubeconfig(module.params["kubeconfig"]))
-    except (client.ApiError, expression.ExpressionError) as error:
-        module.fail_json(msg="site %s: %s" % (module.params["site"], error), exception=traceback.format_exc())
-    if not result["healthy"]:
-        module.fail_json(msg=msg, **result)
-    module.exit_json(changed=False, msg=msg, **result)
-
-
-if __name__ == "__main__":
-    main()
+# Its work is done by the action plugin of the same name, in the controller's own process.

@@ -24,16 +24,22 @@ from hosts import NODE_FILES, Host
 REPOSITORY = Path(__file__).resolve().parents[2]
 _HOST_VARIABLES = ("EDGEAI_CONTRACT_SERVER", "EDGEAI_CONTRACT_AGENT", "EDGEAI_CONTRACT_SSH_KEY",
                    "EDGEAI_CONTRACT_KNOWN_HOSTS", "EDGEAI_CONTRACT_KUBECONFIG")
+_EDGE_VARIABLES = ("EDGEAI_CONTRACT_CLOUD", "EDGEAI_CONTRACT_EDGE", "EDGEAI_CONTRACT_MIRROR", "EDGEAI_CONTRACT_MIRROR_DIR",
+                   "EDGEAI_CONTRACT_SSH_KEY", "EDGEAI_CONTRACT_KNOWN_HOSTS")
 
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "hosts: needs two hosts with systemd (EDGEAI_CONTRACT_SERVER, …_AGENT)")
+    config.addinivalue_line("markers", "edge: needs a cloud host and an edge host (EDGEAI_CONTRACT_CLOUD, …_EDGE)")
     config.addinivalue_line("markers", "processes: needs pods that are real processes")
 
 
 def pytest_collection_modifyitems(items):
     missing = [v for v in _HOST_VARIABLES if not os.environ.get(v)]
+    missing_edge = [v for v in _EDGE_VARIABLES if not os.environ.get(v)]
     for item in items:
+        if item.get_closest_marker("edge") and missing_edge:
+            item.add_marker(pytest.mark.skip(reason="no edge host: " + ", ".join(missing_edge) + " not set"))
         if item.get_closest_marker("hosts") and missing:
             item.add_marker(pytest.mark.skip(reason="no hosts: " + ", ".join(missing) + " not set"))
         if item.get_closest_marker("processes") and not os.environ.get("EDGEAI_CONTRACT_KUBECONFIG"):

@@ -239,7 +239,10 @@ def test_code_for_targets_is_python_3_8(path):
 
 
 # The parts of module_utils that touch the world, so that the modules stay thin. All others decide.
-ADAPTERS = ("bundle/download.py", "gpu/adapters", "host/sources.py", "k3s/adapters", "kubeapi")
+ADAPTERS = (
+    "bundle/download.py", "containerd/adapters", "gpu/adapters", "health/adapters", "host/sources.py", "k3s/adapters", "kubeapi",
+    "kubeedge/adapters", "packages/tool.py", "rollout/adapters", "systemd.py",
+)
 OF_THE_WORLD = {"ansible", "http.client", "requests", "subprocess", "urllib.request"}
 
 

@@ -10,7 +10,8 @@ import re
 import sys
 from pathlib import Path
 
-from . import config, kubectl, log, pki, tokens
+from standin_common import log, pki
+from . import config, kubectl, tokens
 from .api.objects import seconds_since
 
 _SERVER = Path(config.DEFAULT_DATA_DIR) / "server"
@@ -147,7 +148,7 @@ def secrets_encrypt(words):
 
 def check_config(_words):
     """Checks little, and says so in the form of the real script (exit code 0 or the number of failures)."""
-    from . import host
+    from standin_common import host
     failures = 0
     current = Path(config.DEFAULT_DATA_DIR) / "data" / "current"
     print(f"\nVerifying binaries in {os.path.realpath(current) if current.exists() else current}/bin:\n"

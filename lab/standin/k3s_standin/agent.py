@@ -8,8 +8,9 @@ import random
 import threading
 from pathlib import Path
 
-from . import build_info, config, host, loadbalancer, log, pki, ports, registries, tokens
-from .apiclient import Client, Refused, Unreachable, client_context
+from standin_common import host, log, pki
+from . import build_info, config, loadbalancer, ports, registries, tokens
+from standin_common.apiclient import Client, Refused, Unreachable, client_context
 from .kubelet.kubelet import Kubelet, KubeletRefused
 
 NODE_PASSWORD = Path("/etc/rancher/node/password")

@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 
-from . import build_info, log
+from standin_common import log
+from . import build_info
 
 _HELP = """NAME:
    k3s - Kubernetes, but small and simple (laboratory stand-in)

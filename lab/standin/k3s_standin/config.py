@@ -7,7 +7,8 @@ from pathlib import Path
 
 import yaml
 
-from . import flags, log
+from standin_common import log
+from . import flags
 
 DEFAULT_CONFIG = "/etc/rancher/k3s/config.yaml"
 DEFAULT_DATA_DIR = "/var/lib/rancher/k3s"
@@ -108,9 +109,13 @@ class Settings:
     def data_dir(self):
         return Path(self.text("data-dir", DEFAULT_DATA_DIR))
 
+    def arguments_of(self, component):
+        """{name: value} of kubelet-arg, kube-apiserver-arg, …"""
+        return dict((a.split("=", 1) + ["true"])[:2] for a in self.many(f"{component}-arg"))
+
     def kubelet_arguments(self):
         """{name: value} of kubelet-arg."""
-        return dict((a.split("=", 1) + ["true"])[:2] for a in self.many("kubelet-arg"))
+        return self.arguments_of("kubelet")
 
 
 def _command_line(table, words):

@@ -6,7 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from . import faults, host, log
+from standin_common import host, log
+from . import faults
 from .config import DEFAULT_DATA_DIR
 from .kubelet.images import ImageStore
 

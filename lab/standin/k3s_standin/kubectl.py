@@ -12,7 +12,7 @@ import yaml
 
 from . import build_info
 from .api.objects import seconds_since
-from .apiclient import Client, Refused, Unreachable, client_context
+from standin_common.apiclient import Client, Refused, Unreachable, client_context
 
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 _REFUSED = "The connection to the server localhost:8080 was refused - did you specify the right host or port?"
@@ -227,6 +227,8 @@ def _get(cluster, options):
             continue
         everything += _selected(cluster, cluster.resource(word), names, options)
         single = len(targets) == 1 and len(names) == 1
+    if single and not everything:
+        return None  # not found, and not minded
     return _print(everything, single, options)
 
 
@@ -455,6 +457,9 @@ def _create(cluster, options):
 
 
 def _logs(cluster, options):
+    if not options.words:
+        print("error: expected 'logs [-f] [-p] (POD | TYPE/NAME) [-c CONTAINER]'.", file=sys.stderr)
+        return 1
     name = options.words[0].split("/")[-1]
     query = {k: v for k, v in (("container", options.container), ("tailLines", options.tail),
                                ("previous", "true" if options.previous else None)) if v}

@@ -8,7 +8,7 @@ import socket
 import struct
 import threading
 
-from . import log, pki
+from standin_common import log, pki
 
 NAME = "k3s-agent-load-balancer"
 DIAL_SECONDS = 6.0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from . import log
+from standin_common import log
 from .config import ConfigError, yaml_problem
 
 DEFAULT = "/etc/rancher/k3s/registries.yaml"

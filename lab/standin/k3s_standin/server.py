@@ -11,13 +11,14 @@ import time
 from pathlib import Path
 
 from . import agent as agents
-from . import bootstrap, build_info, faults, host, log, pki, ports, supervisor, tokens
-from .api import http as api_http
+from standin_common import durations, host, log, pki
+from . import bootstrap, build_info, faults, ports, supervisor, tokens
+from standin_common import http as api_http
 from .api.auth import ServiceAccountTokens
 from .api.objects import Objects, seconds_since
 from .api.routes import KubernetesApi
 from .api.store import open_store
-from .apiclient import client_context
+from standin_common.apiclient import client_context
 from .controllers import daemonset, deployment, garbage, job, namespaces, nodes, replicaset, scheduler
 from .controllers.events import Recorder
 from .controllers.runner import Runner
@@ -249,6 +250,11 @@ class Server:
 
     def _start_api(self):
         self.objects = Objects(self.store)
+        arguments = self.settings.arguments_of("kube-apiserver")
+        for taint in ("not-ready", "unreachable"):
+            seconds = arguments.get(f"default-{taint}-toleration-seconds")
+            if seconds:
+                self.objects.toleration_seconds[f"node.kubernetes.io/{taint}"] = int(seconds)
         self.api = KubernetesApi(self.objects, ServiceAccountTokens((self.tls / "service.key").read_bytes()),
                                  self._kubelet_context, faults.Faults())
         recorder = Recorder(self.objects)
@@ -257,7 +263,7 @@ class Server:
         server_node = "" if self.api_only else self.name
         controllers = [
             nodes.NodeInitializer(self.objects, recorder, server_node, lambda: self.ready_at),
-            nodes.NodeMonitor(self.objects, recorder), deployment.DeploymentController(self.objects, recorder),
+            self._node_monitor(recorder), deployment.DeploymentController(self.objects, recorder),
             replicaset.ReplicaSetController(self.objects, recorder),
             daemonset.DaemonSetController(self.objects, recorder), job.JobController(self.objects, recorder),
             scheduler.Scheduler(self.objects, recorder), garbage.GarbageCollector(self.objects, recorder),
@@ -270,6 +276,12 @@ class Server:
         self.runner = Runner(self.store, controllers).start()
         self.supervisor.objects = self.objects
         self.supervisor.phase = "ready"
+
+    def _node_monitor(self, recorder):
+        arguments = self.settings.arguments_of("kube-controller-manager")
+        return nodes.NodeMonitor(self.objects, recorder,
+                                 durations.seconds(arguments.get("node-monitor-grace-period", nodes.GRACE_SECONDS)),
+                                 durations.seconds(arguments.get("node-monitor-period", nodes.MONITOR_SECONDS)))
 
     def _start_hollow_node(self, name):
         directory = self.data_dir / "hollow" / name

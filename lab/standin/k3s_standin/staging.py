@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from . import host, log
+from standin_common import host, log
 
 _MARK = "_K3S_STAGED"
 

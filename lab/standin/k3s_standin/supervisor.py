@@ -10,9 +10,9 @@ import json
 import os
 import threading
 
-from . import log, pki
+from standin_common import log, pki
 from .api.auth import user_of_certificate
-from .api.http import Response
+from standin_common.http import Response
 
 _AGENT_PATHS = {"config", "readyz", "apiservers", "client-ca.crt", "server-ca.crt", "client-kube-proxy.crt",
                 "client-k3s-controller.crt", "serving-kubelet.crt", "client-kubelet.crt", "connect"}

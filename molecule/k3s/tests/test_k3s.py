@@ -170,6 +170,22 @@ class TestChanges:
         assert restarts(healed) == 1
 
 
+def test_a_first_drop_in_of_the_unit_is_loaded_and_restarts_once(agent):
+    """systemd says NeedDaemonReload=no of it, also after a restart that noted the file."""
+    folder = "/etc/systemd/system/k3s-agent.service.d"
+    agent.run_expect([0], f"mkdir -p {folder} && printf '[Service]\\nEnvironment=PLANT=7\\n' > {folder}/50-plant.conf")
+    agent.run_expect([0], "systemctl restart k3s-agent")
+    try:
+        healed = camera()
+        assert healed.one(CONFIGURE, CAMERA)["restart_reasons"] == ["unit"]
+        assert restarts(healed) == 1
+        assert "PLANT=7" in agent.check_output("systemctl show k3s-agent --property Environment")
+        assert camera().changed == {}
+    finally:
+        agent.run_expect([0], f"rm -r {folder} && systemctl daemon-reload")
+    assert restarts(camera()) == 1
+
+
 def test_a_new_binary_restarts_once_and_a_copy_of_the_old_does_not(agent):
     swap = "cp -p /usr/local/bin/k3s /usr/local/bin/.new && {} && mv /usr/local/bin/.new /usr/local/bin/k3s"
     agent.run_expect([0], swap.format("true"))

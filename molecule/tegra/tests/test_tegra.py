@@ -110,9 +110,7 @@ def test_a_second_run_changes_nothing_and_is_short():
     assert services() == before
     # The model holds the only device: that is told and is no failure.
     assert (proof(again)["proof"], proof(again)["isolation"]) == ("in use", "pass")
-    # Arguments are validated on the controller; everything else runs on the host.
-    executions = [name for name, host, result in step("nvidia_runtime").results
-                  if host == CAMERA and not result.get("skipped") and not name.startswith("Validating arguments")]
+    executions = step("nvidia_runtime").executions(CAMERA)
     assert APPLY in executions and len(executions) <= 3
 
 

@@ -26,6 +26,7 @@ TASK_ARGS = dict(
     arch=dict(type="str", required=True, choices=list(ARCHITECTURES)),
     images=dict(type="list", elements="str", default=[]),
     packages=dict(type="list", elements="str", default=[]),
+    binaries=dict(type="list", elements="str", default=[]),
     k3s_version=dict(type="str", default=""),
     bin_dir=dict(type="path", default="/usr/local/bin"),
     data_dir=dict(type="path", default="/var/lib/rancher/k3s"),

@@ -10,7 +10,7 @@ import hashlib
 import os
 
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import MAX_BYTES, load_manifest
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import MAX_BYTES, PROGRAM_KINDS, load_manifest
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import check_elf
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.pieces import PIECE_SIZE
 
@@ -48,7 +48,7 @@ class Blob:
         """Read the whole blob and return the SHA-256 of each piece; raise unless it is what bundle.json says."""
         whole, self.piece_hashes, size = hashlib.sha256(), [], 0
         for number, piece in enumerate(self._pieces()):
-            if number == 0 and self.artifact.kind == "k3s-binary":
+            if number == 0 and self.artifact.kind in PROGRAM_KINDS:
                 check_elf(piece[:20], self.artifact.arch, "blob of %s" % self.artifact.name)
             whole.update(piece)
             size += len(piece)

@@ -12,10 +12,18 @@ from ansible_collections.edgeai.sites.plugins.module_utils.bundle import plan
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.archive import read_image
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.blobs import blob_path
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import MAX_SIZE, PACKAGE_KINDS, Artifact, Manifest
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import (
+    MAX_SIZE,
+    PACKAGE_KINDS,
+    PROGRAM_KINDS,
+    Artifact,
+    Manifest,
+    Tarball,
+)
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import check_elf, check_package
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.store import sha256_file
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.sums import MAX_BYTES, parse_sums
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.sums import MAX_BYTES, parse_bare_sha512, parse_sums
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.tarball import checksums, take_member
 
 
 class Builder:
@@ -56,51 +64,87 @@ class Builder:
         sound = have is not None and self.store.is_sound(have.sha256)
         step = plan.decide(want, have, sound)
         if step == plan.ASK:
-            expected = plan.expected_sha256(want, self._sums_of(want.sums_location))
+            expected = plan.expected_checksum(want, self._sums_of(want))
             step = plan.decide(want, have, sound, expected)
         if step == plan.KEEP:
             return have, ("kept", 0)
         if self.check_mode:
-            return self._artifact(want, expected, 0, None), ("fetched", 0)
+            return self._artifact(want, expected, 0), ("fetched", 0)
+        if want.member:
+            return self._handle_tarball(want, expected)
         fetched = 0
         if not self.store.is_sound(expected):
             fetched = self._fetch(want, expected)
         # A damaged blob is replaced above even where bundle.json already lists it.
         return self._finish(want, expected), ("fetched", fetched)
 
-    def _sums_of(self, location):
+    def _handle_tarball(self, want, expected):
+        """Fetch the tarball unless another binary already needed it, and take this one out."""
+        fetched = self._collect_verified(want, expected)
+        path = self.store.incoming(expected)
+        sha256, sha512 = checksums(path)
+        if want.pin not in (None, sha256):
+            raise BundleError(
+                "two checksums for %s" % want.source_name,
+                found="sha512 %s by %s, of a file with sha256 %s" % (sha512, want.sums_location, sha256),
+                wanted="sha256 %s in the lock file" % want.pin,
+                remedy="the release was replaced or the pin is wrong; find out which before you change the lock file",
+            )
+        taken = self.store.incoming("%s-%s" % (expected, want.file_name))
+        take_member(path, want.member, taken, MAX_SIZE[want.kind], want.source_name)
+        self._inspect(want, taken)
+        digest = sha256_file(taken)
+        os.rename(taken, self.store.incoming(digest))
+        self.store.adopt(digest)
+        artifact = self._artifact(want, digest, self.store.size(digest), tarball=Tarball(sha256, sha512, want.member))
+        return artifact, ("fetched", fetched)
+
+    def _sums_of(self, want):
+        location = want.sums_location
         if location not in self.sums:
-            data = self.downloader.read(location, MAX_BYTES)
-            self.sums[location] = None if data is None else parse_sums(data.decode("utf-8", "replace"), location)
+            data = self.downloader.read(location, MAX_BYTES) if location else None
+            parse = parse_bare_sha512 if want.member else parse_sums
+            self.sums[location] = None if data is None else parse(data.decode("utf-8", "replace"), location)
         return self.sums[location]
 
     def _fetch(self, want, expected):
         """Collect, verify and adopt one file; return the bytes that came."""
+        fetched = self._collect_verified(want, expected)
+        self._inspect(want, self.store.incoming(expected))
+        self.store.adopt(expected)
+        return fetched
+
+    def _collect_verified(self, want, expected):
+        """Collect the file with the checksum ``expected`` (SHA-256 or SHA-512); return the bytes that came."""
         incoming = self.store.incoming(expected)
         resumed = os.path.exists(incoming)
-        fetched = 0 if sha256_file(incoming) == expected else self._collect(want, incoming)
-        if sha256_file(incoming) != expected and resumed:
+        fetched = 0 if resumed and self._has(incoming, expected) else self._collect(want, incoming)
+        if not self._has(incoming, expected) and resumed:
             # The old part may have been of a file that was replaced at the source: once more, from the start.
             os.unlink(incoming)
             fetched += self._collect(want, incoming)
-        found = sha256_file(incoming)
-        if found != expected:
+        if not self._has(incoming, expected):
+            sha256, sha512 = checksums(incoming)
             os.unlink(incoming)
+            name, found = ("sha256", sha256) if len(expected) == len(sha256) else ("sha512", sha512)
+            by_pin = want.pin and name == "sha256"
             raise BundleError(
-                "%s does not have its checksum" % want.file_name,
-                found="sha256 %s from %s" % (found, want.location),
-                wanted="sha256 %s by %s" % (expected, "the lock file" if want.pin else want.sums_location),
+                "%s does not have its checksum" % want.source_name,
+                found="%s %s from %s" % (name, found, want.location),
+                wanted="%s %s by %s" % (name, expected, "the lock file" if by_pin else want.sums_location),
                 remedy="the file is damaged or was replaced; nothing of it was kept. Repair the source and run again",
             )
-        self._inspect(want, incoming)
-        self.store.adopt(expected)
         return fetched
+
+    @staticmethod
+    def _has(path, expected):
+        return expected in checksums(path)
 
     def _collect(self, want, incoming):
         fetched = self.downloader.fetch(want.location, incoming, MAX_SIZE[want.kind])
         if fetched is None:
             raise BundleError(
-                "%s is not at the source" % want.file_name, found="no file %s" % want.location,
+                "%s is not at the source" % want.source_name, found="no file %s" % want.location,
                 remedy="check the version in the lock file and what the source offers",
             )
         return fetched
@@ -109,7 +153,7 @@ class Builder:
     def _inspect(want, path):
         """Refuse a file that has its checksum and is still the wrong thing; return the Image of an image."""
         with open(path, "rb") as stream:
-            if want.kind == "k3s-binary":
+            if want.kind in PROGRAM_KINDS:
                 check_elf(stream.read(20), want.arch, want.file_name)
             if want.kind in PACKAGE_KINDS:
                 check_package(stream.read(20), want.kind, want.file_name)
@@ -120,8 +164,8 @@ class Builder:
         return self._artifact(want, sha256, self.store.size(sha256), image)
 
     @staticmethod
-    def _artifact(want, sha256, size, image):
+    def _artifact(want, sha256, size, image=None, tarball=None):
         return Artifact(
             name=want.name, kind=want.kind, version=want.version, arch=want.arch, sha256=sha256, size=size,
-            source=want.location, file_name=want.file_name, image=image,
+            source=want.location, file_name=want.file_name, image=image, tarball=tarball,
         )

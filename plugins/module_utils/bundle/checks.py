@@ -12,6 +12,7 @@ import re
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 
 SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+SHA512 = re.compile(r"[0-9a-f]{128}\Z")
 
 
 def is_a(value, kind):
@@ -41,6 +42,11 @@ def match(value, pattern, where, wanted):
 def sha256_hex(value, where):
     """Return a lower-case SHA-256 in hexadecimal or raise."""
     return match(value, SHA256, where, "64 lower-case hexadecimal digits")
+
+
+def sha512_hex(value, where):
+    """Return a lower-case SHA-512 in hexadecimal or raise."""
+    return match(value, SHA512, where, "128 lower-case hexadecimal digits")
 
 
 def only_keys(mapping, required, optional, where):

@@ -15,7 +15,9 @@ def find_image(name, manifest, arch):
     for artifact in manifest.of_kind("image", arch):
         if (artifact.name, artifact.version) == (wanted[0], wanted[2]):
             return artifact
-    have = sorted({"%s:%s (%s)" % (a.name, a.version, a.arch) for a in manifest.of_kind("image")})
+    images = list(manifest.of_kind("image"))
+    # Of the name that was asked for, if there is any: a list of all is cut before the one that matters.
+    have = sorted({"%s:%s (%s)" % (a.name, a.version, a.arch) for a in [a for a in images if a.name == wanted[0]] or images})
     raise BundleError(
         "image %r is not in the bundle%s" % (name, "" if arch is None else " for %s" % arch),
         found=", ".join(have) or "no images", wanted="%s as <name>:<version>" % name,

@@ -13,6 +13,7 @@ from typing import Dict, Optional, Tuple
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.checks import is_a, match, only_keys, require, sha256_hex
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import (
+    ANY,
     ARCHITECTURES,
     K3S_VERSION,
     check_arch,
@@ -24,25 +25,33 @@ from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import 
 SCHEMA = 1
 MAX_BYTES = 1024 * 1024
 MAX_ARTIFACTS = 256
-KINDS = ("k3s", "image", "package")
+KINDS = ("k3s", "image", "package", "binary", "manifest")
 #: Kinds that are named by a file of the source.
-_WITH_FILE = ("image", "package")
+_WITH_FILE = ("image", "package", "binary", "manifest")
 
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\Z")
 IMAGE_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 #: What dpkg and rpm accept, with an upper bound: [epoch:]upstream-version[-revision].
 PACKAGE_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]{1,127}\Z")
+RELEASE_VERSION = re.compile(r"v?\d+(?:\.\d+){1,3}(?:[-+][0-9A-Za-z.+-]{1,64})?\Z")
 PACKAGE_VERSION = re.compile(r"(?:\d{1,9}:)?\d[A-Za-z0-9.+~]{0,99}(?:-[A-Za-z0-9.+~]{1,99})*\Z")
 _FILES = {
     "image": (re.compile(r"[A-Za-z0-9{][A-Za-z0-9._+/{}-]{0,254}\.tar\Z"), "a relative path that ends in .tar"),
     "package": (re.compile(r"[A-Za-z0-9{][A-Za-z0-9._+~/{}-]{0,254}\.(?:deb|rpm)\Z"), "a relative path that ends in .deb or .rpm"),
+    "binary": (re.compile(r"[A-Za-z0-9{][A-Za-z0-9._+/{}-]{0,254}\.(?:tar\.gz|tgz)\Z"), "a relative path that ends in .tar.gz"),
+    "manifest": (re.compile(r"[A-Za-z0-9{][A-Za-z0-9._+/{}-]{0,254}\.ya?ml\Z"), "a relative path that ends in .yaml"),
 }
+_PATH = re.compile(r"[A-Za-z0-9{][A-Za-z0-9._+/{}-]{0,254}\Z")
 _FLOATING = frozenset(["latest", "stable", "edge", "main", "master", "head", "nightly", "testing", "dev"])
 
 
 @dataclass(frozen=True)
 class LockedArtifact:
-    """One entry of the lock file; ``architectures`` are those for which it exists."""
+    """One entry of the lock file; ``architectures`` are those for which it exists.
+
+    A binary is the ``member`` of the release tarball ``file``; ``checksum`` is the source's file with the tarball's
+    SHA-512, or None.
+    """
 
     name: str
     kind: str
@@ -51,10 +60,20 @@ class LockedArtifact:
     file: Optional[str] = None
     source: Optional[str] = None
     architectures: Tuple[str, ...] = ARCHITECTURES
+    member: Optional[str] = None
+    checksum: Optional[str] = None
 
     def file_for(self, arch):
-        """Return the path of an image's archive or of a package below the source."""
+        """Return the path of the file below the source: an image's archive, a package, a tarball, a manifest."""
         return self.file.replace("{arch}", package_arch(self.format, arch) if self.kind == "package" else arch)
+
+    def member_for(self, arch):
+        """Return the path of a binary inside its tarball; None for other kinds."""
+        return self.member and self.member.replace("{arch}", arch)
+
+    def checksum_for(self, arch):
+        """Return the path below the source of the file with a tarball's SHA-512, or None."""
+        return self.checksum and self.checksum.replace("{arch}", arch)
 
     @property
     def format(self):
@@ -94,7 +113,9 @@ def _parse_entry(entry, number):
     if kind not in KINDS:
         raise BundleError("%s: kind" % where, found=repr(kind), wanted="one of %s" % ", ".join(KINDS))
     required = ["name", "kind", "version"] + (["file"] if kind in _WITH_FILE else [])
-    only_keys(entry, required, ["sha256", "source", "architectures"], where)
+    required += ["member"] if kind == "binary" else []
+    optional = ["sha256", "source"] + (["checksum"] if kind == "binary" else [])
+    only_keys(entry, required, optional + (["architectures"] if kind != "manifest" else []), where)
     if kind == "package":
         name = match(entry["name"], PACKAGE_NAME, where + ": name", "the name of a package, in lower case")
     else:
@@ -103,12 +124,12 @@ def _parse_entry(entry, number):
     if (kind == "k3s") != (name == "k3s"):
         raise BundleError("%s: the name k3s and the kind k3s belong together" % where, found="kind %s" % kind)
     version = _version(kind, entry["version"], where + ": version")
-    architectures = _architectures(entry.get("architectures"), where)
+    architectures = (ANY,) if kind == "manifest" else _architectures(entry.get("architectures"), where)
     file = _file(kind, entry, architectures, where + ": file") if kind in _WITH_FILE else None
     artifact = LockedArtifact(
         name=name, kind=kind, version=version, sha256=_pins(entry.get("sha256", {}), where), file=file,
         source=check_source(require(entry["source"], str, where + ": source")) if "source" in entry else None,
-        architectures=architectures,
+        architectures=architectures, member=_path(entry, "member", where), checksum=_path(entry, "checksum", where),
     )
     _check_pin_names(artifact, where)
     return artifact
@@ -125,6 +146,8 @@ def _version(kind, value, where):
         return match(value, K3S_VERSION, where, "an exact K3s version such as v1.36.5+k3s1")
     if kind == "package":
         return match(value, PACKAGE_VERSION, where, "an exact package version such as 1.20.0-1")
+    if kind in ("binary", "manifest"):
+        return match(value, RELEASE_VERSION, where, "an exact version such as v1.23.1")
     return match(value, IMAGE_VERSION, where, "letters, digits, '.', '_' and '-'")
 
 
@@ -142,20 +165,36 @@ def _file(kind, entry, architectures, where):
     pattern, wanted = _FILES[kind]
     match(value, pattern, where, wanted)
     if kind == "package":
+        value = value.replace("{name}", entry["name"])
+    if kind != "image":
         # A package's file name leaves the epoch out.
-        value = value.replace("{name}", entry["name"]).replace("{version}", entry["version"].rpartition(":")[2])
-    plain = value.replace("{arch}", "")
-    if "{" in plain or "}" in plain or any(part in ("", ".", "..") for part in value.split("/")):
-        raise BundleError(
-            "%s is not a plain relative path" % where, found=repr(value),
-            wanted="no '..', no empty part, no braces but {arch}" + (", {name} and {version}" if kind == "package" else ""),
-        )
+        value = value.replace("{version}", entry["version"].rpartition(":")[2])
+    _check_plain(value, where, {"package": ", {name} and {version}", "image": ""}.get(kind, " and {version}"))
     if "{arch}" not in value.split("/")[-1] and len(architectures) != 1:
         raise BundleError(
             "%s is the same for several architectures" % where, found=repr(value),
             wanted="{arch} in the file name", remedy="put {arch} in, or name the only one with architectures: [amd64]",
         )
     return value
+
+
+def _path(entry, key, where):
+    """Return the relative path under ``key`` with the version filled in, or None without it."""
+    if key not in entry:
+        return None
+    where = "%s: %s" % (where, key)
+    value = match(entry[key], _PATH, where, "a relative path").replace("{version}", entry["version"])
+    _check_plain(value, where, " and {version}")
+    return value
+
+
+def _check_plain(value, where, more_braces):
+    plain = value.replace("{arch}", "")
+    if "{" in plain or "}" in plain or any(part in ("", ".", "..") for part in value.split("/")):
+        raise BundleError(
+            "%s is not a plain relative path" % where, found=repr(value),
+            wanted="no '..', no empty part, no braces but {arch}" + more_braces,
+        )
 
 
 def _pins(value, where):

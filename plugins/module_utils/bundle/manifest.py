@@ -11,22 +11,27 @@ import re
 from dataclasses import dataclass
 from typing import Optional, Tuple
 
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.checks import match, only_keys, require, sha256_hex
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.checks import match, only_keys, require, sha256_hex, sha512_hex
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.lock import (
     IMAGE_VERSION,
     NAME,
     PACKAGE_NAME,
     PACKAGE_VERSION,
+    RELEASE_VERSION,
 )
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import K3S_VERSION, check_arch
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import ANY, K3S_VERSION, check_arch
 
 SCHEMA = 1
 MAX_BYTES = 4 * 1024 * 1024
 PACKAGE_KINDS = ("deb", "rpm")
-KINDS = ("k3s-binary", "k3s-images", "image") + PACKAGE_KINDS
+KINDS = ("k3s-binary", "k3s-images", "image", "binary", "manifest") + PACKAGE_KINDS
+PROGRAM_KINDS = ("k3s-binary", "binary")
 # Largest file of each kind in bytes: an upper bound for what a source can make us store.
-MAX_SIZE = {"k3s-binary": 512 << 20, "k3s-images": 4 << 30, "image": 32 << 30, "deb": 2 << 30, "rpm": 2 << 30}
+MAX_SIZE = {
+    "k3s-binary": 512 << 20, "k3s-images": 4 << 30, "image": 32 << 30, "binary": 512 << 20, "manifest": 4 << 20,
+    "deb": 2 << 30, "rpm": 2 << 30,
+}
 
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+~-]{0,199}\Z")
 REPOSITORY = (
@@ -51,6 +56,15 @@ class Image:
 
 
 @dataclass(frozen=True)
+class Tarball:
+    """The release tarball that a binary was taken out of: its checksums, and the binary's path in it."""
+
+    sha256: str
+    sha512: str
+    member: str
+
+
+@dataclass(frozen=True)
 class Artifact:
     """One file of the bundle; its bytes are the blob ``blobs/sha256/<sha256>``."""
 
@@ -64,11 +78,17 @@ class Artifact:
     file_name: str
     image: Optional[Image] = None
     os: str = "linux"
+    tarball: Optional[Tarball] = None
 
     @property
     def key(self):
         """Return what makes it one artifact among others: kind, name, version, architecture."""
         return (self.kind, self.name, self.version, self.arch)
+
+    @property
+    def vouched(self):
+        """Return the checksums that a source may give for what this came as."""
+        return (self.tarball.sha256, self.tarball.sha512) if self.tarball else (self.sha256,)
 
     def to_dict(self):
         """Return the JSON object of this artifact."""
@@ -78,6 +98,10 @@ class Artifact:
         }
         if self.image:
             document["image"] = {"reference": self.image.reference, "digest": self.image.digest}
+        if self.tarball:
+            document["tarball"] = {
+                "sha256": self.tarball.sha256, "sha512": self.tarball.sha512, "member": self.tarball.member,
+            }
         return document
 
 
@@ -126,7 +150,7 @@ def parse_manifest(document, where="bundle.json"):
 
 def _parse_artifact(entry, where):
     only_keys(
-        entry, ["name", "kind", "version", "os", "arch", "sha256", "size", "source", "file_name"], ["image"], where,
+        entry, ["name", "kind", "version", "os", "arch", "sha256", "size", "source", "file_name"], ["image", "tarball"], where,
     )
     if entry["kind"] not in KINDS:
         raise BundleError("%s: kind" % where, found=repr(entry["kind"]), wanted="one of %s" % ", ".join(KINDS))
@@ -140,17 +164,40 @@ def _parse_artifact(entry, where):
     if entry["kind"] in PACKAGE_KINDS:
         name, version = PACKAGE_NAME, PACKAGE_VERSION
     else:
-        name, version = NAME, IMAGE_VERSION if entry["kind"] == "image" else K3S_VERSION
+        name = NAME
+        version = {"image": IMAGE_VERSION, "binary": RELEASE_VERSION, "manifest": RELEASE_VERSION}.get(entry["kind"], K3S_VERSION)
     return Artifact(
         name=match(entry["name"], name, where + ": name", "an RFC 1123 label, or the name of a package"),
         kind=entry["kind"],
         version=match(entry["version"], version, where + ": version", "an exact version"),
-        arch=check_arch(entry["arch"], where + ": arch"),
+        arch=_parse_arch(entry, where),
         sha256=sha256_hex(entry["sha256"], where + ": sha256"),
         size=size,
         source=require(entry["source"], str, where + ": source"),
         file_name=match(entry["file_name"], FILE_NAME, where + ": file_name", "a plain file name"),
         image=_parse_image(entry, where),
+        tarball=_parse_tarball(entry, where),
+    )
+
+
+def _parse_arch(entry, where):
+    if entry["kind"] != "manifest":
+        return check_arch(entry["arch"], where + ": arch")
+    if entry["arch"] != ANY:
+        raise BundleError("%s: arch" % where, found=repr(entry["arch"]), wanted=ANY)
+    return ANY
+
+
+def _parse_tarball(entry, where):
+    if (entry["kind"] == "binary") != ("tarball" in entry):
+        raise BundleError("%s: tarball belongs to kind binary, and to no other" % where)
+    if "tarball" not in entry:
+        return None
+    tarball = only_keys(entry["tarball"], ["sha256", "sha512", "member"], [], where + ": tarball")
+    return Tarball(
+        sha256=sha256_hex(tarball["sha256"], where + ": tarball sha256"),
+        sha512=sha512_hex(tarball["sha512"], where + ": tarball sha512"),
+        member=require(tarball["member"], str, where + ": tarball member"),
     )
 
 

@@ -17,6 +17,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import 
 
 UPSTREAM = "https://github.com/k3s-io/k3s/releases/download"
 ARCHITECTURES = ("amd64", "arm64", "arm")
+#: What has no architecture, such as a manifest.
+ANY = "any"
 #: A release (``v1.36.5+k3s1``) or a build from a commit (``v1.36.5+k3s-66a14f0e``), never a channel.
 K3S_VERSION = re.compile(r"v\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?\+k3s(\d+([.-][0-9A-Za-z.-]+)?|-[0-9a-f]{7,40})\Z")
 

@@ -20,6 +20,8 @@ _LAYER_TYPES = {
     "k3s-binary": "application/octet-stream",
     "k3s-images": "application/zstd",
     "image": "application/x-tar",
+    "binary": "application/octet-stream",
+    "manifest": "application/yaml",
     "deb": "application/vnd.debian.binary-package",
     "rpm": "application/x-rpm",
 }

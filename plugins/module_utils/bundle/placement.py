@@ -10,10 +10,12 @@ from dataclasses import asdict, dataclass
 
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.images import find_image
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.programs import find_binary
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import check_arch
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.packages import find_packages
 
-RUNTIMES = ("k3s_server", "k3s_agent")
+K3S_RUNTIMES = ("k3s_server", "k3s_agent")
+RUNTIMES = K3S_RUNTIMES + ("edgecore",)
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,9 @@ class Placement:
         return asdict(self)
 
 
-def images_dir(data_dir):
-    """Return the directory that K3s watches for image archives."""
-    return data_dir.rstrip("/") + "/agent/images"
+def images_dir(runtime, data_dir, state_dir):
+    """Return the directory for image archives: the one that K3s watches, or ours, from which the role edgecore imports."""
+    return data_dir.rstrip("/") + "/agent/images" if runtime in K3S_RUNTIMES else state_dir.rstrip("/") + "/images"
 
 
 def packages_dir(state_dir):
@@ -45,30 +47,35 @@ def packages_dir(state_dir):
 
 
 def placements(manifest, runtime, arch, images=(), k3s_version="", bin_dir="/usr/local/bin", data_dir="/var/lib/rancher/k3s",
-               packages=(), state_dir="/var/lib/edgeai"):
+               packages=(), state_dir="/var/lib/edgeai", binaries=()):
     """Return the Placements of a node, packages first, then images.
 
-    The binary comes last: whoever finds the wanted binary on a node finds its images too.
+    Programs come last: whoever finds the wanted binary on a node finds its images too.
     ``images`` are ``name:version``; ``k3s_version`` may be empty if the bundle holds one version only.
-    ``packages`` are ``name`` or ``name=version``.
+    ``packages`` and ``binaries`` are ``name`` or ``name=version``. A node that runs EdgeCore gets nothing of K3s.
     """
     check_arch(arch, "architecture of the node")
     if runtime not in RUNTIMES:
         raise BundleError("runtime is not served", found=repr(runtime), wanted="one of %s" % ", ".join(RUNTIMES))
-    version = _k3s_version(manifest, arch, k3s_version)
-    chosen = [manifest.find(("k3s-images", "k3s", version, arch))]
+    k3s = runtime in K3S_RUNTIMES
+    version = _k3s_version(manifest, arch, k3s_version) if k3s else None
+    chosen = [manifest.find(("k3s-images", "k3s", version, arch))] if k3s else []
     chosen += [find_image(name, manifest, arch) for name in sorted(set(images))]
     result = [
         _place(artifact, "%s/%s" % (packages_dir(state_dir), artifact.file_name), "0644")
         for name in sorted(set(packages)) for artifact in find_packages(name, manifest, arch)
     ]
-    result += [_place(artifact, "%s/%s" % (images_dir(data_dir), artifact.file_name), "0644") for artifact in chosen]
-    result.append(_place(manifest.find(("k3s-binary", "k3s", version, arch)), bin_dir.rstrip("/") + "/k3s", "0755"))
+    folder = images_dir(runtime, data_dir, state_dir)
+    result += [_place(artifact, "%s/%s" % (folder, artifact.file_name), "0644") for artifact in chosen]
+    programs = [find_binary(name, manifest, arch) for name in sorted(set(binaries))]
+    result += [_place(artifact, "%s/%s" % (bin_dir.rstrip("/"), artifact.file_name), "0755") for artifact in programs]
+    if k3s:
+        result.append(_place(manifest.find(("k3s-binary", "k3s", version, arch)), bin_dir.rstrip("/") + "/k3s", "0755"))
     paths = [placement.path for placement in result]
     if len(set(paths)) != len(paths):
         raise BundleError(
             "two artifacts want the same path", found=", ".join(sorted(p for p in paths if paths.count(p) > 1)),
-            remedy="give each image and package of the lock file its own file name",
+            remedy="give each artifact of the lock file its own file name",
         )
     return result
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import UPSTREAM, check_arch, k3s_files, locate
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.naming import ANY, UPSTREAM, check_arch, k3s_files, locate
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.oci import layout
 
 KEEP, ASK, FETCH = "keep", "ask", "fetch"
@@ -18,7 +18,11 @@ KEEP, ASK, FETCH = "keep", "ask", "fetch"
 
 @dataclass(frozen=True)
 class Want:
-    """One file that belongs into the bundle, where it comes from and what vouches for it."""
+    """One file that belongs into the bundle, where it comes from and what vouches for it.
+
+    A binary is the ``member`` of the tarball at ``location``; pin and checksum file are the tarball's, and
+    ``sums_location`` names a file with its bare SHA-512, or is None. All others are the file at ``location`` itself.
+    """
 
     name: str
     kind: str
@@ -26,19 +30,26 @@ class Want:
     arch: str
     file_name: str
     location: str
-    sums_location: str
+    sums_location: Optional[str]
     pin: Optional[str]
+    member: Optional[str] = None
 
     @property
     def key(self):
         """Return the key of the artifact that this becomes."""
         return (self.kind, self.name, self.version, self.arch)
 
+    @property
+    def source_name(self):
+        """Return the name of the file at the source."""
+        return self.location.rpartition("/")[2] if self.member else self.file_name
+
 
 def wanted(lock, architectures, source=None):
     """Return the Wants of ``lock`` for ``architectures``; ``source`` is an address, a directory or None (upstream)."""
     wants = []
-    for arch in sorted({check_arch(arch) for arch in architectures}):
+    known = sorted({check_arch(arch) for arch in architectures})
+    for arch in known + [ANY] * bool(known):
         for entry in lock.artifacts:
             if arch in entry.architectures:
                 wants.extend(_k3s(entry, arch, source) if entry.kind == "k3s" else _file(entry, arch, source))
@@ -68,7 +79,7 @@ def _k3s(entry, arch, source):
 
 
 def _file(entry, arch, source):
-    """An image or a package: one file with a checksum file beside it."""
+    """An image, a package or a manifest: one file with a checksum file beside it. A binary: in such a file."""
     source = entry.source or source
     if not source:
         raise BundleError(
@@ -77,6 +88,14 @@ def _file(entry, arch, source):
         )
     path = entry.file_for(arch)
     folder, unused, file_name = path.rpartition("/")
+    if entry.kind == "binary":
+        checksum = entry.checksum_for(arch)
+        return [Want(
+            name=entry.name, kind=entry.kind, version=entry.version, arch=arch,
+            file_name=entry.member_for(arch).rpartition("/")[2], location=locate(source, path),
+            sums_location=locate(source, checksum) if checksum else None, pin=entry.sha256.get(file_name),
+            member=entry.member_for(arch),
+        )]
     sums = "sha256sum-%s.txt" % arch
     return [Want(
         name=entry.name, kind=entry.format, version=entry.version, arch=arch, file_name=file_name,
@@ -85,11 +104,12 @@ def _file(entry, arch, source):
     )]
 
 
-def expected_sha256(want, sums):
-    """Return the SHA-256 that ``want`` must have by its pin and by the checksum file of its source.
+def expected_checksum(want, sums):
+    """Return the checksum that ``want`` must have by its pin and by the checksum file of its source.
 
-    ``sums`` is the parsed checksum file, or None if the source has none: enough for a pinned image or package,
-    never for a K3s release.
+    ``sums`` is the parsed checksum file, or None if the source has none: enough for a pinned artifact, never for a K3s
+    release. The answer is a SHA-256; for a tarball whose source has a checksum file it is a SHA-512 (``sums`` is one
+    then), and the pin has to be checked, too.
     """
     remedy = "compare the mirror with the upstream release; do not go on with files that nobody vouches for"
     if sums is None:
@@ -97,10 +117,12 @@ def expected_sha256(want, sums):
         if want.pin and not is_release:
             return want.pin
         raise BundleError(
-            "no checksum for %s" % want.file_name, found="no file %s" % want.sums_location,
+            "no checksum for %s" % want.source_name, found="no file %s" % want.sums_location,
             wanted="a checksum file beside the artifact" + ("" if is_release else " or a pin in the lock file"),
             remedy=remedy,
         )
+    if want.member:
+        return sums
     if want.file_name not in sums:
         raise BundleError(
             "no checksum for %s" % want.file_name, found="%s without a line for it" % want.sums_location,
@@ -119,12 +141,14 @@ def decide(want, artifact, blob_is_sound, expected=None):
     """Return KEEP, FETCH, or ASK when the checksum file of the source must be read first.
 
     ``artifact`` is what the bundle lists under the same key (or None), ``blob_is_sound`` whether its bytes have
-    its SHA-256, ``expected`` the answer of :func:`expected_sha256` once asked. A pinned artifact that is there
+    its SHA-256, ``expected`` the answer of :func:`expected_checksum` once asked. A pinned artifact that is there
     needs no network at all.
     """
     vouched = expected or want.pin
     sound = artifact is not None and blob_is_sound and artifact.file_name == want.file_name
-    if sound and vouched == artifact.sha256:
+    if sound and artifact.tarball and artifact.tarball.member != want.member:
+        sound = False
+    if sound and vouched in artifact.vouched:
         return KEEP
     return ASK if expected is None else FETCH
 

@@ -2,12 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checksum files as ``sha256sum`` writes them."""
+"""Checksum files: as ``sha256sum`` writes them, and those that hold one bare SHA-512."""
 
 from __future__ import annotations
 
 import re
 
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.checks import SHA512
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 
 MAX_BYTES = 256 * 1024
@@ -35,3 +36,14 @@ def parse_sums(text, where):
                 "%s names %s twice" % (where, name), found="%s and %s" % (sums[name], digest), wanted="one checksum",
             )
     return sums
+
+
+def parse_bare_sha512(text, where):
+    """Return the SHA-512 of the checksum file ``where``, which holds nothing else (as KubeEdge's releases have it)."""
+    value = text.strip()
+    if not SHA512.match(value):
+        raise BundleError(
+            "%s is no checksum file" % where, found="%.100r" % text, wanted="one SHA-512 of 128 lower-case hexadecimal digits",
+            remedy="compare it with the upstream release",
+        )
+    return value

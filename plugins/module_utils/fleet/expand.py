@@ -9,6 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
+from ansible_collections.edgeai.sites.plugins.module_utils.fleet.cloudcore import (
+    cloudcore_of,
+    has_edge_nodes,
+    serves,
+    settings,
+    speaker,
+)
+
 RUNTIME_GROUPS = {"k3s_server": "k3s_servers", "k3s_agent": "k3s_agents", "edgecore": "edgecore_nodes"}
 # They exist in every fleet, even empty: a play on gpu_nodes is no typing error where nobody has a GPU.
 FIXED_GROUPS = ("sites", *RUNTIME_GROUPS.values(), "gpu_nodes", "cloud")
@@ -40,12 +48,13 @@ def expand(data: Dict[str, Any]) -> Layout:
     cloud = data.get("cloud") or {}
     for site in data["sites"]:
         name = group_of_site(site["name"])
-        layout.groups[name] = Group(_site_variables(site, cloud.get("api")))
+        layout.groups[name] = Group(_site_variables(site, cloud))
         layout.groups["sites"].children.append(name)
         for node in site["nodes"]:
             layout.hosts[node["name"]] = _host(node, name)
     if cloud:
-        layout.groups["cloud"].variables = _place_variables("cloud", cloud, cloud.get("api"))
+        cloudcore = settings("cloud", cloud) if serves(cloud, data["sites"]) else None
+        layout.groups["cloud"].variables = _place_variables("cloud", cloud, cloud.get("api"), cloudcore)
     for node in cloud.get("nodes", []):
         layout.hosts[node["name"]] = _host(node, "cloud")
     return layout
@@ -63,17 +72,21 @@ def _fleet_variables(data: Dict[str, Any]) -> Dict[str, Any]:
     }
 
 
-def _site_variables(site: Dict[str, Any], cloud_api: Optional[str]) -> Dict[str, Any]:
+def _site_variables(site: Dict[str, Any], cloud: Dict[str, Any]) -> Dict[str, Any]:
     variables = {
         "edge_site_timezone": site.get("timezone", "UTC"),
         "edge_site_windows": site.get("windows", []),
     }
     if "wan_mbit" in site:
         variables["edge_site_wan_mbit"] = site["wan_mbit"]
-    return {**variables, **_place_variables(site["name"], site, cloud_api)}
+    if has_edge_nodes(site):
+        variables["edge_site_transport"] = site.get("transport", "websocket")
+    return {**variables, **_place_variables(site["name"], site, cloud.get("api"), cloudcore_of(site, cloud))}
 
 
-def _place_variables(name: str, place: Dict[str, Any], fallback_api: Optional[str]) -> Dict[str, Any]:
+def _place_variables(
+    name: str, place: Dict[str, Any], fallback_api: Optional[str], cloudcore: Optional[Dict[str, Any]]
+) -> Dict[str, Any]:
     """What a site and the cloud have in common. EdgeCore nodes have no API of their own: theirs is the cloud's."""
     nodes = place.get("nodes", [])
     server = next((node for node in nodes if node.get("runtime") == "k3s_server"), None)
@@ -83,7 +96,9 @@ def _place_variables(name: str, place: Dict[str, Any], fallback_api: Optional[st
         "edge_site": name,
         "edge_site_nodes": [_summary(node) for node in nodes],
         **({"edge_site_server": server["name"]} if server else {}),
+        **({"edge_site_speaker": speaker(place)} if nodes else {}),
         **({"edge_site_api": api} if api else {}),
+        **({"edge_cloudcore": cloudcore} if cloudcore else {}),
         **place.get("vars", {}),
     }
 

@@ -13,6 +13,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.fleet.parse import Do
 from ansible_collections.edgeai.sites.plugins.module_utils.fleet.schema import (
     ALIASES,
     CLOUD,
+    CLOUDCORE,
     FLEET,
     NODE,
     SITE,
@@ -28,21 +29,24 @@ _TYPE_WORDS = {
     "number": "a number",
     "boolean": "true or false",
 }
-_PLACES = (
+# Mappings of a kind of file, and what people call them.
+Places = Tuple[Tuple[Dict[str, Any], str], ...]
+_PLACES: Places = (
     (FLEET, "the top level"),
     (SITE, "a site"),
     (NODE, "a node"),
     (CLOUD, "cloud"),
+    (CLOUDCORE, "cloudcore"),
     (WORKLOAD, "a workload"),
     (WINDOW, "a window"),
 )
 
 
-def explain(document: Document, errors: Iterable[Any]) -> List[Finding]:
-    """jsonschema's errors as findings, each said once."""
+def explain(document: Document, errors: Iterable[Any], places: Places = _PLACES) -> List[Finding]:
+    """jsonschema's errors as findings, each said once. places: where else in such a file a misplaced key would be valid."""
     findings: Dict[Finding, None] = {}
     for error in errors:
-        for path, message in _messages(error):
+        for path, message in _messages(error, places):
             findings[document.finding(path, message)] = None
     return list(findings)
 
@@ -53,7 +57,7 @@ def nearest(word: str, candidates: Iterable[str]) -> str:
     return f" Did you mean '{close[0]}'?" if close else ""
 
 
-def _messages(error: Any) -> Iterator[Tuple[Path, str]]:
+def _messages(error: Any, places: Places) -> Iterator[Tuple[Path, str]]:
     path = tuple(error.absolute_path)
     if "propertyNames" in error.absolute_schema_path:
         yield path + (error.instance,), f"found the key {_show(error)}; wanted {_wanted(error)}"
@@ -61,7 +65,7 @@ def _messages(error: Any) -> Iterator[Tuple[Path, str]]:
         known = error.schema["properties"]
         for key in error.instance:
             if key not in known:
-                yield path + (key,), _unknown_key(str(key), known)
+                yield path + (key,), _unknown_key(str(key), known, places)
     elif error.validator == "required":
         for key in error.validator_value:
             if key not in error.instance:
@@ -75,11 +79,11 @@ def _messages(error: Any) -> Iterator[Tuple[Path, str]]:
         yield path, f"found {_show(error)}; wanted {_wanted(error)}{_hint(error)}"
 
 
-def _unknown_key(key: str, known: Dict[str, Any]) -> str:
+def _unknown_key(key: str, known: Dict[str, Any], places: Places) -> str:
     hint = nearest(key, known)
-    places = [name for schema, name in _PLACES if key in schema["properties"]]
-    if not hint and places:
-        hint = f" '{key}' is a key of {' and of '.join(places)}."
+    elsewhere = [name for schema, name in places if key in schema["properties"]]
+    if not hint and elsewhere:
+        hint = f" '{key}' is a key of {' and of '.join(elsewhere)}."
     return f"unknown key '{key}'.{hint} Valid here: {', '.join(sorted(known))}"
 
 

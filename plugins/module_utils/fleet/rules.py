@@ -10,16 +10,26 @@ one run reports everything that is wrong.
 
 from __future__ import annotations
 
-import ipaddress
-import re
-from typing import Any, Callable, Collection, Dict, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Collection, Dict, Iterator, List, Optional, Tuple
 
+from ansible_collections.edgeai.sites.plugins.module_utils.fleet.cloudcore import check_cloudcore
 from ansible_collections.edgeai.sites.plugins.module_utils.fleet.explain import nearest
-from ansible_collections.edgeai.sites.plugins.module_utils.fleet.parse import Document, Finding, Path
+from ansible_collections.edgeai.sites.plugins.module_utils.fleet.parse import Document, Finding
+from ansible_collections.edgeai.sites.plugins.module_utils.fleet.parts import (
+    Placed,
+    Problem,
+    is_host_name,
+    is_ip,
+    mapping,
+    mappings,
+    text,
+    texts,
+)
 
 # Set by the plugin itself; a value from `vars` would make the inventory contradict itself.
 RESERVED_VARS = (
     "edge_arch",
+    "edge_cloudcore",
     "edge_fleet",
     "edge_gpu",
     "edge_labels",
@@ -29,24 +39,15 @@ RESERVED_VARS = (
     "edge_site_api",
     "edge_site_nodes",
     "edge_site_server",
+    "edge_site_speaker",
     "edge_site_timezone",
+    "edge_site_transport",
     "edge_site_wan_mbit",
     "edge_site_windows",
     "edge_workloads",
 )
 RESERVED_SITE_NAMES = ("cloud",)
 RESERVED_NODE_NAMES = ("all", "cloud", "localhost", "sites", "ungrouped")
-_HOST_NAME = re.compile(r"^(?=.{1,253}$)[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?(\.[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$", re.I)
-
-Problem = Tuple[Path, str]
-
-
-class Placed(NamedTuple):
-    """A mapping of fleet.yml and where it stands."""
-
-    path: Path
-    data: Dict[str, Any]
-    site: str = ""
 
 
 def check(
@@ -60,11 +61,11 @@ def check(
     expression, or None; left out where jmespath is not installed.
     """
     data = document.data if isinstance(document.data, dict) else {}
-    sites = list(_mappings(data, (), "sites"))
-    cloud = _mapping(data, "cloud")
-    nodes = [node for site in sites for node in _mappings(site.data, site.path, "nodes", _text(site.data, "name"))]
-    cloud_nodes = list(_mappings(cloud, ("cloud",), "nodes"))
-    workloads = list(_mappings(data, (), "workloads"))
+    sites = list(mappings(data, (), "sites"))
+    cloud = mapping(data, "cloud")
+    nodes = [node for site in sites for node in mappings(site.data, site.path, "nodes", text(site.data, "name"))]
+    cloud_nodes = list(mappings(cloud, ("cloud",), "nodes"))
+    workloads = list(mappings(data, (), "workloads"))
     problems: List[Problem] = []
     problems += _unique("site", sites, "name")
     problems += _unique("node", nodes + cloud_nodes, "name")
@@ -80,6 +81,7 @@ def check(
         problems += _runtime_mix(site)
         problems += _unique_lines(site)
     problems += _cloud_runtimes(cloud_nodes)
+    problems += check_cloudcore(sites, Placed(("cloud",), cloud))
     for workload in workloads:
         problems += _references(workload, nodes)
         problems += _gpu_where_it_runs(workload, nodes)
@@ -90,44 +92,22 @@ def check(
 
 def targets(workload: Dict[str, Any], nodes: List[Placed]) -> Iterator[Tuple[str, Placed]]:
     """(suffix of the Deployment's name, node) for each place where the workload runs."""
-    runs_on = _mapping(workload, "runs_on")
-    lines, names, labels = _texts(runs_on, "lines"), _texts(runs_on, "nodes"), _mapping(runs_on, "labels")
+    runs_on = mapping(workload, "runs_on")
+    lines, names, labels = texts(runs_on, "lines"), texts(runs_on, "nodes"), mapping(runs_on, "labels")
     for node in nodes:
-        name = _text(node.data, "name")
-        for line in _texts(node.data, "lines"):
+        name = text(node.data, "name")
+        for line in texts(node.data, "lines"):
             if line in lines:
                 yield line, node
-        node_labels = _mapping(node.data, "labels")
+        node_labels = mapping(node.data, "labels")
         if name in names or (labels and all(node_labels.get(key) == value for key, value in labels.items())):
             yield name, node
-
-
-def _mapping(data: Dict[str, Any], key: str) -> Dict[str, Any]:
-    value = data.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _mappings(data: Dict[str, Any], path: Path, key: str, site: str = "") -> Iterator[Placed]:
-    value = data.get(key)
-    for index, item in enumerate(value if isinstance(value, list) else []):
-        if isinstance(item, dict):
-            yield Placed(path + (key, index), item, site)
-
-
-def _text(data: Dict[str, Any], key: str) -> str:
-    value = data.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _texts(data: Dict[str, Any], key: str) -> List[str]:
-    value = data.get(key)
-    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _unique(kind: str, items: List[Placed], key: str) -> Iterator[Problem]:
     first: Dict[str, Placed] = {}
     for item in items:
-        value = _text(item.data, key)
+        value = text(item.data, key)
         if not value:
             continue
         if value in first:
@@ -139,36 +119,27 @@ def _unique(kind: str, items: List[Placed], key: str) -> Iterator[Problem]:
 
 def _reserved_names(kind: str, items: List[Placed], reserved: Tuple[str, ...]) -> Iterator[Problem]:
     for item in items:
-        if _text(item.data, "name") in reserved:
+        if text(item.data, "name") in reserved:
             yield item.path + ("name",), f"'{item.data['name']}' is a name of the inventory itself; name the {kind} otherwise"
 
 
 def _reserved_vars(items: List[Placed]) -> Iterator[Problem]:
     for item in items:
-        for name in _mapping(item.data, "vars"):
+        for name in mapping(item.data, "vars"):
             if name in RESERVED_VARS:
                 yield item.path + ("vars", name), f"'{name}' comes from the keys of fleet.yml; it cannot be set in vars"
 
 
 def _addresses(nodes: List[Placed]) -> Iterator[Problem]:
     for node in nodes:
-        address = _text(node.data, "address")
-        if address and not _is_address(address):
+        address = text(node.data, "address")
+        if address and not is_ip(address) and not is_host_name(address):
             yield node.path + ("address",), f"found '{address}'; wanted an IPv4 or IPv6 address or a DNS name"
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-        return True
-    except ValueError:
-        # 10.0.0.256 has the shape of a DNS name, and is none.
-        return bool(_HOST_NAME.match(text)) and not text.replace(".", "").isdigit()
 
 
 def _time_zones(sites: List[Placed], known: Collection[str]) -> Iterator[Problem]:
     for site in sites:
-        zone = _text(site.data, "timezone")
+        zone = text(site.data, "timezone")
         if zone and not known:
             yield site.path + ("timezone",), "this controller has no time zone database; install tzdata"
         elif zone and zone not in known:
@@ -178,23 +149,19 @@ def _time_zones(sites: List[Placed], known: Collection[str]) -> Iterator[Problem
 
 def _windows(sites: List[Placed]) -> Iterator[Problem]:
     for site in sites:
-        for window in _mappings(site.data, site.path, "windows"):
-            start = _text(window.data, "start")
-            if start and start == _text(window.data, "end"):
+        for window in mappings(site.data, site.path, "windows"):
+            start = text(window.data, "start")
+            if start and start == text(window.data, "end"):
                 yield window.path + ("end",), f"the window starts and ends at {start}: it is empty"
 
 
 def _runtime_mix(site: Placed) -> Iterator[Problem]:
-    nodes = list(_mappings(site.data, site.path, "nodes"))
+    nodes = list(mappings(site.data, site.path, "nodes"))
     by_runtime: Dict[str, List[Placed]] = {}
     for node in nodes:
-        by_runtime.setdefault(_text(node.data, "runtime"), []).append(node)
-    name = _text(site.data, "name")
+        by_runtime.setdefault(text(node.data, "runtime"), []).append(node)
+    name = text(site.data, "name")
     servers, agents = by_runtime.get("k3s_server", []), by_runtime.get("k3s_agent", [])
-    for node in by_runtime.get("edgecore", []) if servers or agents else []:
-        yield node.path + ("runtime",), (
-            f"edgecore beside k3s in site '{name}'; a site is one K3s cluster or EdgeCore nodes, so make two sites"
-        )
     if agents and not servers:
         yield site.path + ("nodes",), f"site '{name}' has k3s_agent nodes and no k3s_server; make one node the server"
     if servers and len(servers) % 2 == 0:
@@ -209,34 +176,34 @@ def _even_servers(site: str, count: int) -> str:
 
 def _cloud_runtimes(nodes: List[Placed]) -> Iterator[Problem]:
     for node in nodes:
-        if _text(node.data, "runtime") == "edgecore":
+        if text(node.data, "runtime") == "edgecore":
             yield node.path + ("runtime",), "an edgecore node belongs to a site; cloud holds what it connects to"
 
 
 def _unique_lines(site: Placed) -> Iterator[Problem]:
     owner: Dict[str, str] = {}
-    for node in _mappings(site.data, site.path, "nodes"):
-        for line in dict.fromkeys(_texts(node.data, "lines")):
+    for node in mappings(site.data, site.path, "nodes"):
+        for line in dict.fromkeys(texts(node.data, "lines")):
             if line in owner:
                 yield node.path + ("lines",), (
                     f"line '{line}' is wired to node '{owner[line]}' of this site already; a line belongs to one node"
                 )
-            owner.setdefault(line, _text(node.data, "name"))
+            owner.setdefault(line, text(node.data, "name"))
 
 
 def _references(workload: Placed, nodes: List[Placed]) -> Iterator[Problem]:
-    runs_on = _mapping(workload.data, "runs_on")
+    runs_on = mapping(workload.data, "runs_on")
     path = workload.path + ("runs_on",)
     known = {
-        "lines": sorted({line for node in nodes for line in _texts(node.data, "lines")}),
-        "nodes": sorted({_text(node.data, "name") for node in nodes} - {""}),
+        "lines": sorted({line for node in nodes for line in texts(node.data, "lines")}),
+        "nodes": sorted({text(node.data, "name") for node in nodes} - {""}),
     }
     for key, names in known.items():
         value = runs_on.get(key)
         for index, name in enumerate(value if isinstance(value, list) else []):
             if isinstance(name, str) and name not in names:
                 yield path + (key, index), f"no node of the fleet has the {key[:-1]} '{name}'.{nearest(name, names)}"
-    if _mapping(runs_on, "labels") and not any(targets(workload.data, nodes)):
+    if mapping(runs_on, "labels") and not any(targets(workload.data, nodes)):
         yield path + ("labels",), "no node of the fleet has these labels: the workload would run nowhere"
 
 
@@ -247,13 +214,13 @@ def _gpu_where_it_runs(workload: Placed, nodes: List[Placed]) -> Iterator[Proble
     for _suffix, node in targets(workload.data, nodes):
         if node.data.get("gpu", "none") == "none":
             yield workload.path + ("gpu",), (
-                f"asks for {count} GPU and runs on node '{_text(node.data, 'name')}', which has gpu: none"
+                f"asks for {count} GPU and runs on node '{text(node.data, 'name')}', which has gpu: none"
             )
 
 
 def _expressions(workload: Placed, error_of: Optional[Callable[[str], Optional[str]]]) -> Iterator[Problem]:
     for key, field in (("health", "expression"), ("golden", "expect")):
-        expression = _text(_mapping(workload.data, key), field)
+        expression = text(mapping(workload.data, key), field)
         error = error_of(expression) if expression and error_of else None
         if error:
             yield workload.path + (key, field), f"not a JMESPath expression: {error}"
@@ -262,7 +229,7 @@ def _expressions(workload: Placed, error_of: Optional[Callable[[str], Optional[s
 def _deployment_names(workloads: List[Placed], nodes: List[Placed]) -> Iterator[Problem]:
     owners: Dict[Tuple[str, str], str] = {}
     for workload in workloads:
-        name = _text(workload.data, "name")
+        name = text(workload.data, "name")
         for suffix, node in targets(workload.data, nodes):
             deployment = f"{name}-{suffix}"
             owner = owners.setdefault((node.site, deployment), name)

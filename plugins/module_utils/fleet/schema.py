@@ -13,6 +13,10 @@ from __future__ import annotations
 RUNTIMES = ("k3s_server", "k3s_agent", "edgecore")
 ARCHITECTURES = ("amd64", "arm64", "arm")
 GPUS = ("none", "dgpu", "tegra")
+SHAPES = ("cluster", "host")
+TRANSPORTS = ("websocket", "quic")
+# CloudCore listens on these; quic is UDP, the others TCP.
+PORTS = ("websocket", "quic", "https", "stream", "tunnel")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 # What people write for a value, and what it is called here.
@@ -29,6 +33,11 @@ ALIASES = {
     "agent": "k3s_agent",
     "k3s": "k3s_server",
     "kubeedge": "edgecore",
+    "binary": "host",
+    "systemd": "host",
+    "deployment": "cluster",
+    "ws": "websocket",
+    "wss": "websocket",
     "nvidia": "dgpu",
     "jetson": "tegra",
     "monday": "mon",
@@ -83,6 +92,7 @@ API = {
     "pattern": _whole(r"https://[^/\s]+"),
     "description": "the https:// address of the Kubernetes API without a path",
 }
+PORT = {"type": "integer", "minimum": 1, "maximum": 65535}
 VARS = {
     "type": "object",
     "propertyNames": {
@@ -128,6 +138,15 @@ NODE = _object(
     required=("name", "address", "runtime", "arch"),
 )
 
+CLOUDCORE = _object(
+    {
+        "shape": {"enum": list(SHAPES)},
+        "addresses": _list(TEXT, minItems=1, uniqueItems=True),
+        "names": _list(TEXT, uniqueItems=True),
+        "ports": _object({name: PORT for name in PORTS}),
+    }
+)
+
 SITE = _object(
     {
         "name": NAME,
@@ -135,6 +154,8 @@ SITE = _object(
         "wan_mbit": {"type": "number", "exclusiveMinimum": 0},
         "windows": _list(WINDOW),
         "api": API,
+        "transport": {"enum": list(TRANSPORTS)},
+        "cloudcore": CLOUDCORE,
         "vars": VARS,
         "nodes": _list(NODE, minItems=1),
     },
@@ -146,6 +167,7 @@ SITE = _object(
 CLOUD = _object(
     {
         "api": API,
+        "cloudcore": CLOUDCORE,
         "vars": VARS,
         # A cloud host may be a plain SSH host: it then has no runtime.
         "nodes": _list({**NODE, "required": ["name", "address", "arch"]}),
@@ -169,7 +191,7 @@ WORKLOAD = _object(
             minProperties=1,
             maxProperties=1,
         ),
-        "port": {"type": "integer", "minimum": 1, "maximum": 65535},
+        "port": PORT,
         "model": TEXT,
         "load_seconds": {"type": "number", "exclusiveMinimum": 0},
         "env": {

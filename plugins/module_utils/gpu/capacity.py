@@ -12,11 +12,13 @@ from typing import Any, Dict, Iterable, List, Optional
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
     ABSENT,
+    EDGECORE,
     FAILED,
     HEALTHY,
     PROGRESSING,
     UNKNOWN,
     Evidence,
+    ExpectedNode,
     Finding,
     Object,
     condition,
@@ -33,7 +35,7 @@ MPS_CLIENTS = 48
 MAX_REPLICAS = 64
 PLUGIN_LABEL = "edgeai.sites/gpu-plugin"
 CONFIG_ANNOTATION = "edgeai.sites/config"
-_KEYS = ("name", "kind", "arch", "count", "replicas", "sharing", "mig", "resource")
+_KEYS = ("name", "kind", "runtime", "arch", "count", "replicas", "sharing", "mig", "resource")
 
 
 class GpuError(ValueError):
@@ -42,7 +44,7 @@ class GpuError(ValueError):
 
 @dataclass(frozen=True)
 class GpuNode:
-    """One node with GPUs. ``count``: devices before sharing (with MIG: its instances)."""
+    """One node with GPUs. ``count``: devices before sharing (with MIG: its instances). ``runtime``: what runs its pods."""
 
     name: str
     kind: str
@@ -52,6 +54,12 @@ class GpuNode:
     sharing: str = "none"
     mig: str = "none"
     resource: str = RESOURCE
+    runtime: str = ""
+
+    @property
+    def edge(self) -> bool:
+        """Whether its engine is EdgeCore, which cannot look up a RuntimeClass: there NVIDIA's runtime is the default."""
+        return self.runtime == EDGECORE
 
     @property
     def expected(self) -> int:
@@ -61,7 +69,7 @@ class GpuNode:
     @property
     def plugin_class(self) -> str:
         """Nodes of one class run the same device plugin with the same settings; it is a label value."""
-        parts = [self.kind, self.arch]
+        parts = [self.kind, self.arch] + (["edge"] if self.edge else [])
         if self.sharing != "none":
             parts.append("%s-%d" % (self.sharing, self.replicas))
         if self.mig != "none":
@@ -111,10 +119,10 @@ def judge_capacity(expected: GpuNode, evidence: Evidence) -> Finding:
     found = allocatable(node, expected.resource)
     if node is None:
         return Finding(CHECK, ABSENT, "node %s is not in the cluster" % expected.name, wanted,
-                       "run the k3s playbook for it")
+                       "run the %s playbook for it" % _engine(expected).playbook)
     if condition(node, "Ready").get("status") != "True":
         return Finding(CHECK, UNKNOWN, "node %s is not ready, so what it offers is history" % expected.name, wanted,
-                       "is it switched on and on the network? Read its journal (SYSLOG_IDENTIFIER=k3s)")
+                       "is it switched on and on the network? Read its journal: %s" % _engine(expected).journal)
     text = "node %s offers %d x %s" % (expected.name, found, expected.resource)
     if found == expected.expected:
         plugin = _successor_finding(expected, evidence)
@@ -167,10 +175,15 @@ def _plugin_finding(expected: GpuNode, evidence: Evidence) -> Finding:
                        "is the node labelled %s=%s, or cordoned with a taint?" % (PLUGIN_LABEL, expected.plugin_class))
     finding = judge_pod(pods[0], evidence)
     if crashed(pods[0]) and finding.state != HEALTHY:
-        remedy = ("%s. Does the host see its GPU (preflight, check gpu), and does K3s know the runtime nvidia "
-                  "(restart K3s after the toolkit was installed)?" % finding.remedy)
+        known = ("is nvidia the default runtime of its containerd (role nvidia_runtime)" if expected.edge else
+                 "does K3s know the runtime nvidia (restart K3s after the toolkit was installed)")
+        remedy = "%s. Does the host see its GPU (preflight, check gpu), and %s?" % (finding.remedy, known)
         return Finding(CHECK, finding.state, "the device plugin: " + finding.found, finding.wanted, remedy)
     return Finding(CHECK, finding.state, "the device plugin: " + finding.found, finding.wanted, finding.remedy)
+
+
+def _engine(expected: GpuNode) -> ExpectedNode:
+    return ExpectedNode(expected.name, runtime=expected.runtime)
 
 
 def _count_remedy(expected: GpuNode, found: int) -> str:
@@ -200,6 +213,7 @@ def _parse(item: Any, where: str) -> GpuNode:
         sharing=_choice(item.get("sharing") or ("time-slicing" if replicas > 1 else "none"), SHARING, where + ": sharing"),
         mig=_choice(item.get("mig", "none"), MIG, where + ": mig"),
         resource=_resource(item.get("resource") or RESOURCE, where + ": resource"),
+        runtime=str(item.get("runtime") or ""),
     )
 
 

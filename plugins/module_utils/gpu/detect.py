@@ -149,7 +149,7 @@ def _driver(nvidia, tegra):
         module=module,
         nouveau="nouveau" in modules or "nouveau" in bound,
         secure_boot=nvidia.get("secure_boot"),
-        dkms=any("dkms" in entry["name"] and entry["state"].startswith(("i", "h")) for entry in nvidia.get("packages", ())))
+        dkms=any(generations.builds_module(entry["name"]) and entry["state"].startswith(("i", "h")) for entry in nvidia.get("packages", ())))
 
 
 def _userspace(nvidia):

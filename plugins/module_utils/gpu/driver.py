@@ -58,7 +58,7 @@ def plan(gpu, policy, packages, blacklisted):
 
 
 def _check_choice(gpu, packages):
-    dkms = [name for name in packages if "dkms" in name]
+    dkms = [name for name in packages if generations.builds_module(name)]
     if dkms and gpu.driver.secure_boot:
         raise Refused("Secure Boot is on, and %s builds a kernel module that nobody has signed: it would not load. Take the "
                       "distribution's signed modules, or switch Secure Boot off in the firmware" % ", ".join(dkms))

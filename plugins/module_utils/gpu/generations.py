@@ -110,6 +110,11 @@ def branch_of(version):
     return (numbers(version) or (0,))[0]
 
 
+def builds_module(package):
+    """True for a package whose kernel module is built on the host (DKMS), so that nobody has signed it."""
+    return "dkms" in package and "no-dkms" not in package
+
+
 def needs_open(generation):
     """True where only the open kernel modules drive the GPU (Blackwell and later)."""
     return generation in ORDER and ORDER.index(generation) >= ORDER.index("blackwell")

@@ -27,44 +27,53 @@ MPS_ROOT = "/run/nvidia/mps"
 # A Jetson has no NVML, without which the plugin refuses the CDI ways; an environment variable is what pods that did
 # not ask could set for themselves, so the runtime is told to ignore it.
 _DEVICE_LIST = {"dgpu": "cdi-cri", "tegra": "volume-mounts"}
+# Hosts of EdgeCore bring their own containerd, and 1.6 does not take CDI names from the kubelet.
+_EDGE_DEVICE_LIST = "volume-mounts"
+SITE_LABEL = "edgeai.sites/site"
 _DISCOVERY = {"dgpu": "nvml", "tegra": "tegra"}
 
 Object = Dict[str, Any]
 
 
 def plugin_objects(nodes: Iterable[GpuNode], image_of: Callable[[str], str], namespace: str,
-                   runtime_class: str = RUNTIME_CLASS) -> List[Object]:
+                   runtime_class: str = RUNTIME_CLASS, site: str = "") -> List[Object]:
     """Return Namespace, RuntimeClass, ConfigMap and DaemonSets, ready for server-side apply.
 
-    ``image_of`` gives the plugin's image by digest for an architecture. An empty ``runtime_class`` is for engines
-    whose default runtime is NVIDIA's and which cannot resolve runtime classes.
+    ``image_of`` gives the plugin's image by digest for an architecture. ``runtime_class`` is for nodes of K3s; those of
+    EdgeCore cannot look it up. ``site``: where sites share a cluster, so that each has its own plugins.
     """
     classes = _classes(nodes)
     if not classes:
         return []
     objects = [_namespace(namespace)]
-    if runtime_class:
+    if runtime_class and not all(node.edge for node in classes.values()):
         objects.append({"apiVersion": "node.k8s.io/v1", "kind": "RuntimeClass", "handler": RUNTIME_CLASS,
                         "metadata": {"name": runtime_class}})
     objects.append(_config_map(classes, namespace))
     for name, node in classes.items():
-        image = image_of(node.arch)
-        objects.append(_plugin(name, node, image, namespace, runtime_class))
+        image, own_class = image_of(node.arch), "" if node.edge else runtime_class
+        objects.append(_plugin(name, node, image, namespace, own_class))
         if node.sharing == "mps":
-            objects.append(_mps_daemon(name, node, image, namespace, runtime_class))
+            objects.append(_mps_daemon(name, node, image, namespace, own_class))
+    if site:
+        for daemon_set in objects:
+            if daemon_set["kind"] == "DaemonSet":
+                daemon_set["spec"]["template"]["spec"]["nodeSelector"][SITE_LABEL] = site
     return objects
 
 
-def node_labels(site_nodes: Iterable[str], nodes: Iterable[GpuNode], found: Iterable[Object]) -> List[Object]:
+def node_labels(site_nodes: Iterable[str], nodes: Iterable[GpuNode], found: Iterable[Object],
+                site_label: str = "") -> List[Object]:
     """Return patches for the nodes of a site whose labels are not right: labels where there is a GPU, none elsewhere.
 
     ``found`` are Node objects as the API has them. A node that is not among them has not joined and gets no patch.
+    ``site_label``: what the plugins of a site that shares its cluster select by.
     """
     by_name, site = {node.name: node for node in nodes}, set(site_nodes)
     patches = []
     for thing in found:
         name, has = thing["metadata"]["name"], thing["metadata"].get("labels") or {}
-        wanted = _labels(name, by_name.get(name))
+        wanted = _labels(name, by_name.get(name), site_label)
         if name in site and any(has.get(key) != value for key, value in wanted["metadata"]["labels"].items()):
             patches.append(wanted)
     return patches
@@ -118,8 +127,9 @@ def _config_map(classes: Dict[str, GpuNode], namespace: str) -> Object:
             "data": {name + ".yaml": config_text(node) for name, node in classes.items()}}
 
 
-def _labels(name: str, node: Any) -> Object:
-    labels = {PRESENT_LABEL: "true" if node else None, PLUGIN_LABEL: node.plugin_class if node else None}
+def _labels(name: str, node: Any, site: str) -> Object:
+    labels = {PRESENT_LABEL: "true" if node else None, PLUGIN_LABEL: node.plugin_class if node else None,
+              SITE_LABEL: site if node and site else None}
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
 
 
@@ -127,7 +137,7 @@ def _plugin(name: str, node: GpuNode, image: str, namespace: str, runtime_class:
     env = {
         "CONFIG_FILE": "%s/config.yaml" % CONFIG_DIR,
         "DEVICE_DISCOVERY_STRATEGY": _DISCOVERY[node.kind],
-        "DEVICE_LIST_STRATEGY": _DEVICE_LIST[node.kind],
+        "DEVICE_LIST_STRATEGY": _EDGE_DEVICE_LIST if node.edge else _DEVICE_LIST[node.kind],
         # A plugin that finds nothing has to crash where it can be seen, not to wait in silence.
         "FAIL_ON_INIT_ERROR": "true",
         "NVIDIA_DRIVER_CAPABILITIES": "compute,utility",

@@ -92,6 +92,14 @@ def judge_proof(proof: Proof, evidence: Evidence, log: Optional[str]) -> Finding
     return judge(proof, answer, ended.get("exitCode"), log)
 
 
+def last_words(pod: Object) -> str:
+    """Return what a pod that has ended left in its status, or an empty string.
+
+    It comes with the pod, where a log has to be fetched from its node, to which an API server may have no way.
+    """
+    return str(((container_status(pod).get("state") or {}).get("terminated") or {}).get("message") or "")
+
+
 def parse_answer(log: str) -> Dict[str, Any]:
     """Return the last line that is a JSON object with a device, or an empty dict."""
     for line in reversed(log.splitlines()):

@@ -177,7 +177,7 @@ def _start(hands: Hands, nodes: List[GpuNode], orders: Orders, run: str, started
     seconds = max(10, int(orders.deadline - hands.elapsed())) + 30
     for index, node in enumerate(nodes):
         asking, free = proofs(node, orders.proof_image[node.arch], "%s%d" % (run, index), seconds,
-                              orders.runtime_class)
+                              "" if node.edge else orders.runtime_class)
         in_use = judge_in_use(node, pods)
         if in_use is not None:
             findings[node.name].append(in_use)

@@ -178,15 +178,15 @@ def read(text):
     return {name: key.value for name, key in _Document(text).keys.items()}
 
 
-def defaults(gpu):
-    """What this collection sets for a kind of GPU (dgpu, tegra).
+def defaults(gpu, volume_mounts=False):
+    """What this collection sets for a kind of GPU (dgpu, tegra); ``volume_mounts``: a card gets its devices by them too.
 
     By default the runtime obeys NVIDIA_VISIBLE_DEVICES of any image, and most CUDA images say ``all``: a pod that asked for
-    nothing would see every GPU. So the variable counts for nothing; devices come from CDI, or on Tegra, whose device plugin
-    has no CDI names, as mounts, which only the kubelet adds to a pod.
+    nothing would see every GPU. So the variable counts for nothing; devices come from CDI, or as mounts, which only the
+    kubelet adds to a pod: on Tegra, whose device plugin has no CDI names, and where EdgeCore's containerd takes none.
     """
     tegra = gpu == "tegra"
-    return {MODE: "csv" if tegra else "cdi", ENVVAR: False, VOLUMES: tegra}
+    return {MODE: "csv" if tegra else "cdi", ENVVAR: False, VOLUMES: tegra or volume_mounts}
 
 
 def check(wanted):

@@ -85,7 +85,7 @@ def _driver(gpu, evidence, intent):
 
 def _install(gpu, intent):
     packages = intent.get("gpu_driver_packages") or []
-    dkms = sorted(name for name in packages if "dkms" in name)
+    dkms = sorted(name for name in packages if generations.builds_module(name))
     needed = set(gpu.problems) & INSTALLABLE
     if needed and gpu.driver.secure_boot and (dkms or (gpu.driver.dkms and not packages)):
         what = ", ".join(dkms) or "the DKMS packages that are installed"

@@ -39,7 +39,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.nodes import (
 from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import (
     CHECK as SERVING,
     WANTED as ONE_POD,
-    container_status,
+    container_id,
     is_ready,
     is_terminal,
     judge_pod,
@@ -89,11 +89,6 @@ def judge_target(expected: ExpectedTarget, evidence: Evidence) -> TargetJudgemen
     answers = [_health(expected, probe), _answer(expected, probe)]
     return TargetJudgement(expected.name, tuple(findings + answers), pod=pod, probe=probe,
                            probe_wanted=worst(finding.state for finding in answers) != HEALTHY)
-
-
-def container_id(pod: Object) -> str:
-    """Return what a probe is bound to: one start of one container of one pod."""
-    return "%s/%s" % (pod["metadata"].get("uid"), container_status(pod).get("containerID"))
 
 
 def _blind(evidence: Evidence) -> Finding:

@@ -24,6 +24,8 @@ _VERDICT = {HEALTHY: "pass", PROGRESSING: "inconclusive", UNKNOWN: "inconclusive
 
 Object = Dict[str, Any]
 
+EDGECORE = "edgecore"
+
 
 @dataclass(frozen=True)
 class ExpectedTarget:
@@ -48,10 +50,19 @@ class ExpectedTarget:
 
 @dataclass(frozen=True)
 class ExpectedNode:
-    """A node of the inventory; an empty version is not compared."""
+    """A node of the inventory; an empty version is not compared. ``version`` is that of K3s, or of KubeEdge."""
 
     name: str
     version: str = ""
+    runtime: str = ""
+
+    @property
+    def playbook(self) -> str:
+        return "edgecore" if self.runtime == EDGECORE else "k3s"
+
+    @property
+    def journal(self) -> str:
+        return "journalctl -u edgecore" if self.runtime == EDGECORE else "journalctl SYSLOG_IDENTIFIER=k3s"
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import List, Optional
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
+    EDGECORE,
     FAILED,
     HEALTHY,
     PROGRESSING,
@@ -41,11 +42,11 @@ def judge_node(expected: ExpectedNode, evidence: Evidence) -> NodeJudgement:
     node = evidence.nodes.get(expected.name)
     if node is None:
         finding = Finding("node.ready", FAILED, "node %s is not in the cluster" % expected.name, "node joined",
-                          "run the k3s playbook for it, and read its journal (SYSLOG_IDENTIFIER=k3s)")
+                          "run the %s playbook for it, and read its journal: %s" % (expected.playbook, expected.journal))
         return NodeJudgement(expected.name, (finding,))
     info = node.get("status", {}).get("nodeInfo", {})
     lease_age = lease_age_of(expected.name, evidence)
-    findings = [_liveness(expected.name, node, lease_age)]
+    findings = [_liveness(expected, node, lease_age)]
     findings.extend(_version(expected, info.get("kubeletVersion", "")))
     findings.extend(_pressure(expected.name, node))
     return NodeJudgement(expected.name, tuple(findings), version=info.get("kubeletVersion", ""),
@@ -75,11 +76,11 @@ def clock_offset(name: str, evidence: Evidence) -> Optional[float]:
     return renewed - (evidence.now - evidence.lease_ages[name])
 
 
-def _liveness(name: str, node: Object, lease_age: Optional[float]) -> Finding:
-    wanted, ready = _WANTED, condition(node, "Ready")
+def _liveness(expected: ExpectedNode, node: Object, lease_age: Optional[float]) -> Finding:
+    name, wanted, ready = expected.name, _WANTED, condition(node, "Ready")
     if ready.get("status") == "False":
         return Finding("node.ready", PROGRESSING, "node %s is not ready: %s" % (name, ready.get("message", "")), wanted,
-                       "read the node's journal (SYSLOG_IDENTIFIER=k3s)")
+                       "read the node's journal: %s" % expected.journal)
     if ready.get("status") != "True":
         return Finding("node.ready", UNKNOWN, "node %s has not been heard of: %s"
                        % (name, ready.get("message") or "no Ready condition"), wanted, _away(name))
@@ -103,9 +104,11 @@ def _away(name: str) -> str:
 def _version(expected: ExpectedNode, found: str) -> List[Finding]:
     if not expected.version:
         return []
-    state = HEALTHY if found == expected.version else FAILED
+    # EdgeCore gives the version of the kubelet inside it and its own: v1.32.10-kubeedge-v1.23.1.
+    right = found.endswith("-kubeedge-" + expected.version) if expected.runtime == EDGECORE else found == expected.version
+    state = HEALTHY if right else FAILED
     return [Finding("node.version", state, "node %s runs %s" % (expected.name, found or "no known version"),
-                    expected.version, "" if state == HEALTHY else "run the k3s playbook")]
+                    expected.version, "" if state == HEALTHY else "run the %s playbook" % expected.playbook)]
 
 
 def _pressure(name: str, node: Object) -> List[Finding]:

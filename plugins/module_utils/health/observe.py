@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Dict, Iterable, Tuple
+from typing import Dict, Iterable, List, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.decide import (
     Limits,
@@ -55,6 +55,10 @@ class Voice(ABC):
     @abstractmethod
     def answers(self) -> Dict[str, Probe]:
         """Return the newest answer of each target, by its name."""
+
+    @abstractmethod
+    def log(self, target: ExpectedTarget, pod: Object, lines: int) -> List[str]:
+        """Return the last lines that the pod's container wrote, of its last run if that has ended; empty if none."""
 
 
 def observe(eyes: Eyes, voice: Voice, targets: Iterable[ExpectedTarget], nodes: Iterable[ExpectedNode],

@@ -62,6 +62,11 @@ def container_status(pod: Object) -> Object:
     return statuses[0]
 
 
+def container_id(pod: Object) -> str:
+    """Return what a probe is bound to: one start of one container of one pod."""
+    return "%s/%s" % (pod["metadata"].get("uid"), container_status(pod).get("containerID"))
+
+
 def running_digest(pod: Object) -> str:
     """Return ``sha256:…`` of the image that the container runs, or an empty string while none runs.
 

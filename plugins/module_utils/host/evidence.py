@@ -14,7 +14,9 @@ import sys
 import zlib
 
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import evidence as gpu_evidence
-from ansible_collections.edgeai.sites.plugins.module_utils.host import parse
+from ansible_collections.edgeai.sites.plugins.module_utils.containerd import config as containerd
+from ansible_collections.edgeai.sites.plugins.module_utils.host import edge, parse
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeedge import certificate, config, edge_paths
 
 SCHEMA = 1
 LARGE_FILE = 8 * 1024 * 1024
@@ -22,8 +24,9 @@ MAX_PROCESSES = 65536
 MAX_DESCRIPTORS = 200000
 
 DATA_DIRS = ("/var/lib/rancher", "/usr/local/bin", "/var/lib/edgeai")
+EDGE_DIRS = ("/var/lib/containerd", "/var/lib/kubeedge")
 UNITS = (
-    "k3s.service", "k3s-agent.service", "edgecore.service", "docker.service", "containerd.service",
+    "k3s.service", "k3s-agent.service", "edgecore.service", "docker.service", "containerd.service", *edge.KUBELETS, *edge.SHIMS,
     "chrony.service", "chronyd.service", "systemd-timesyncd.service", "ntp.service", "ntpsec.service",
     "firewalld.service", "ufw.service", "nm-cloud-setup.service", "edgeai-dummy-route.service",
 )
@@ -32,6 +35,7 @@ MODULE_OPTIONS = {
     "overlay": "OVERLAY_FS", "br_netfilter": "BRIDGE_NETFILTER", "nf_conntrack": "NF_CONNTRACK", "vxlan": "VXLAN",
     "xt_addrtype": "NETFILTER_XT_MATCH_ADDRTYPE", "xt_comment": "NETFILTER_XT_MATCH_COMMENT",
     "xt_conntrack": "NETFILTER_XT_MATCH_CONNTRACK", "iptable_nat": "IP_NF_NAT", "nf_tables": "NF_TABLES",
+    "dummy": "DUMMY",
 }
 #: Where the kernel shows that a module's work is done, whatever the module tree says.
 MODULE_SIGNS = {
@@ -57,7 +61,7 @@ def collect(host, only=None):
     probes = {
         "os": _os, "machine": _machine, "memory": _memory, "disks": _disks, "cgroup": _cgroup, "ports": _ports,
         "resolver": _resolver, "network": _network, "modules": _modules, "iptables": _iptables, "sysctls": _sysctls,
-        "security": _security, "systemd": _systemd, "k3s": _k3s, "edgecore": _edgecore, "containers": _containers,
+        "security": _security, "systemd": _systemd, "k3s": _k3s, "edgecore": _edgecore, "edge": _edge, "containers": _containers,
         "nvidia": _nvidia, "python": _python, "clock": _clock,
     }
     for name, probe in probes.items():
@@ -351,6 +355,25 @@ def _edgecore(host):
         "binary": host.exists("/usr/local/bin/edgecore"),
         "config": host.exists("/etc/kubeedge/config/edgecore.yaml"),
         "unit": host.exists("/etc/systemd/system/edgecore.service") or host.exists("/usr/lib/systemd/system/edgecore.service"),
+    }
+
+
+def _edge(host):
+    """Which node an EdgeCore here is, and what of its engine is in the way. No secret is read."""
+    try:
+        known = certificate.read(host.read(edge_paths.CERTIFICATE) or "")
+    except ValueError:
+        known = certificate.Certificate("", 0.0, 0.0)
+    unit = host.read(edge_paths.UNIT_FILE)
+    return {
+        "common_name": known.common_name,
+        "expires": known.not_after,
+        # The database is not asked here: the file says enough where there is a certificate, and the step edgecore looks closer.
+        "database_node": config.scalar(host.read(edge_paths.CONFIG) or "", "hostnameOverride") if host.exists(edge_paths.DATABASE) else "",
+        "unit": unit is not None,
+        "unit_ours": "edgeai" in (unit or ""),
+        "cri_disabled": containerd.cri_disabled(host.read(containerd.CONFIG) or ""),
+        "networks": [name for name in host.names("/etc/cni/net.d") if name.endswith((".conf", ".conflist", ".json"))],
     }
 
 

@@ -14,7 +14,10 @@ may be missing:
      "disk_mib": int, "k3s_version": str, "flannel_backend": str, "kubelet_args": [str], "flannel_iface": str, "resolv_conf": path, "resolver_planned": bool,
      "site_server": inventory name, "server_url": str, "server_addresses": [str],
      "gpu": "none" | "dgpu" | "tegra" | "" (not said), "gpu_driver": "verify" | "install" | "skip",
-     "gpu_driver_packages": [str]}
+     "gpu_driver_packages": [str], "pod_subnet": str,
+     "cloudcore": {"server": str, "ports": {name: int}, "transport": "websocket" | "quic"},
+     "mesh": {"relays": [{"node": name, "addresses": [str]}]}, empty without EdgeMesh
+     "cloudcore_server": {"version": str, "unsupported": bool, "ports": [int]}, empty where it does not run}
 """
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ import ipaddress
 import re
 
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.verdicts import judge_gpu
-from ansible_collections.edgeai.sites.plugins.module_utils.host import identity
+from ansible_collections.edgeai.sites.plugins.module_utils.host import cloud, edge, identity, mesh
 from ansible_collections.edgeai.sites.plugins.module_utils.host.plan import RESOLV_FILE as SITE_RESOLV_CONF
 from ansible_collections.edgeai.sites.plugins.module_utils.host.plan import ROUTE_INTERFACE
 from ansible_collections.edgeai.sites.plugins.module_utils.host.verdict import (
@@ -53,9 +56,10 @@ OPEN_PORTS = {"k3s_server": (6443, 10250), "k3s_agent": (10250,), "edgecore": ()
 LOOPBACK_PORTS = {
     "k3s_server": (6444, 10010, 10248, 10249, 10256, 10257, 10258, 10259),
     "k3s_agent": (6444, 10010, 10248, 10249, 10256),
-    "edgecore": (),
+    "edgecore": (10350,),
 }
 K3S_UNITS = ("k3s.service", "k3s-agent.service")
+EDGECORE_UNIT, EDGECORE_PROGRAM = "edgecore.service", "/usr/local/bin/edgecore"
 TIME_UNITS = ("chrony.service", "chronyd.service", "systemd-timesyncd.service", "ntp.service", "ntpsec.service")
 REQUIRED_MODULES = ("overlay", "br_netfilter", "nf_conntrack", "xt_addrtype", "xt_comment", "xt_conntrack")
 CONTROLLERS_V2 = ("cpu", "cpuset", "memory", "pids")
@@ -175,14 +179,15 @@ def ports(evidence, intent):
     for entry in evidence["ports"]:
         anywhere = entry["port"] in OPEN_PORTS[runtime]
         loopback = entry["port"] in LOOPBACK_PORTS[runtime] and _covers_loopback(entry["address"])
-        if (anywhere or loopback) and not _held_by_k3s(entry, evidence):
-            verdicts.append(_port_taken(entry))
+        ours = _held_by_edgecore(entry) if runtime == "edgecore" else _held_by_k3s(entry, evidence)
+        if (anywhere or loopback) and not ours:
+            verdicts.append(_port_taken(entry, runtime))
     if verdicts:
         return verdicts
     wanted = OPEN_PORTS[runtime] + LOOPBACK_PORTS[runtime]
     if not wanted:
         return []
-    return [passed("ports", "free, or held by this K3s", f"free: {', '.join(str(port) for port in wanted)}")]
+    return [passed("ports", "free, or held by this %s" % ("EdgeCore" if runtime == "edgecore" else "K3s"), f"free: {', '.join(str(port) for port in wanted)}")]
 
 
 def _covers_loopback(address):
@@ -197,8 +202,12 @@ def _held_by_k3s(entry, evidence):
     return bool(entry.get("pid")) and entry["pid"] in mains
 
 
-def _port_taken(entry):
-    wanted = f"port {entry['port']} free for K3s"
+def _held_by_edgecore(entry):
+    return entry.get("unit") == EDGECORE_UNIT or entry.get("executable") == EDGECORE_PROGRAM
+
+
+def _port_taken(entry, runtime):
+    wanted = f"port {entry['port']} free for {'EdgeCore' if runtime == 'edgecore' else 'K3s'}"
     where = f"port {entry['port']} on {entry['address']}"
     if not entry.get("pid"):
         return failed("ports", f"{where} is taken by a process that could not be seen", wanted,
@@ -407,4 +416,12 @@ CHECKS = (
     (("k3s", "machine"), identity.node_name),
     (("k3s", "edgecore"), identity.one_runtime),
     (("k3s",), identity.existing_k3s),
+    (("systemd",), edge.one_kubelet),
+    (("edge", "clock"), edge.existing_edgecore),
+    (("edge",), edge.engine),
+    ((), edge.cloudcore),
+    (("ports", "modules"), mesh.mesh),
+    ((), mesh.relays),
+    ((), cloud.versions),
+    (("ports",), cloud.ports),
 )

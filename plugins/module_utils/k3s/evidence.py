@@ -1,90 +1,31 @@
 # Copyright (c) 2026 edgeai.sites contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the running K3s was started with, compared with what is on disk: the only reasons for a restart.
-
-The unit notes stat and hashes before each start, also at boot and when systemd restarts K3s. So a run that was
-interrupted between writing a file and restarting is noticed by the next one, which "changed" flags cannot do.
-"""
+"""The files that K3s reads only when it starts: what its unit notes of them decides about restarts."""
 
 from __future__ import annotations
 
-import fnmatch
-from typing import NamedTuple
-
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s import paths
-
-UNKNOWN = "started before it was managed"
+from ansible_collections.edgeai.sites.plugins.module_utils.started import Watched
 
 _CONTAINERD = paths.AGENT + "/etc/containerd/"
 _KUBELET = paths.AGENT + "/etc/kubelet.conf.d/"
 _KUBELET_GENERATED = _KUBELET + "00-k3s-defaults.conf"
 
 
-def watched(runtime: str) -> dict[str, list[str]]:
-    """Reason -> glob patterns of the files that K3s reads only when it starts (the binary is apart)."""
+def watched(runtime: str) -> Watched:
+    """The files of one kind of node (the binary is apart)."""
     unit = paths.unit_file(runtime)
-    return {
+    return Watched(paths.STARTED, paths.BINARY, {
         "config": [paths.CONFIG, paths.CONFIG + ".d/*.yaml", paths.CONFIG + ".d/*.yml"],
         "registries": [paths.REGISTRIES],
         "env": [paths.env_file(runtime)],
         "unit": [unit, unit + ".d/*.conf"],
         "containerd": [_CONTAINERD + "*.tmpl", _CONTAINERD + "config-v3.toml.d/*.toml"],
         "kubelet": [_KUBELET + "*.conf"],
-    }
+    })
 
 
 def ignored(path: str) -> bool:
     """Whether K3s itself writes this file at each start."""
     return path == _KUBELET_GENERATED
-
-
-def record_command(runtime: str) -> str:
-    """Shell text that writes the record; it may fail without harm and holds no secrets (0600 all the same)."""
-    files = " ".join(pattern for patterns in watched(runtime).values() for pattern in patterns)
-    return ("umask 077; mkdir -p {dir}; {{ stat -Lc 'stat %s %Y %i' {binary}; sha256sum {binary} {files}; }}"
-            " >{started}.new 2>/dev/null; mv -f {started}.new {started}").format(
-                dir=paths.STARTED.rsplit("/", 1)[0], binary=paths.BINARY, files=files, started=paths.STARTED)
-
-
-class Record(NamedTuple):
-    """``binary_stat`` is (size, mtime in seconds, inode); ``hashes`` maps paths to sha256."""
-
-    binary_stat: tuple[int, int, int] | None
-    hashes: dict[str, str]
-
-
-def parse(text: str) -> Record:
-    """Read the record; lines that make no sense are skipped."""
-    stat, hashes = None, {}
-    for line in text.splitlines():
-        words = line.split(None, 1)
-        if line.startswith("stat "):
-            numbers = [int(word) for word in line.split()[1:] if word.isdigit()]
-            stat = (numbers[0], numbers[1], numbers[2]) if len(numbers) == 3 else None
-        elif len(words) == 2 and len(words[0]) == 64 and not ignored(words[1]):
-            hashes[words[1]] = words[0]
-    return Record(stat, hashes)
-
-
-def restart_reasons(record: Record | None, disk: Record, runtime: str) -> list[str]:
-    """Why a running K3s must be restarted, e.g. ``["binary", "config"]``; ``[]`` when it runs what is on disk.
-
-    ``record`` is None when nothing was noted. In ``disk`` the binary's hash may be left out when its stat is
-    equal: hashing 80 MB on every run would be the most expensive part of it.
-    """
-    if record is None:
-        return [UNKNOWN]
-    reasons = []
-    if record.binary_stat != disk.binary_stat and (
-            record.hashes.get(paths.BINARY) != disk.hashes.get(paths.BINARY, "")):
-        reasons.append("binary")
-    for reason, patterns in watched(runtime).items():
-        if _matching(record.hashes, patterns) != _matching(disk.hashes, patterns):
-            reasons.append(reason)
-    return reasons
-
-
-def _matching(hashes: dict[str, str], patterns: list[str]) -> dict[str, str]:
-    return {path: value for path, value in hashes.items()
-            if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)}

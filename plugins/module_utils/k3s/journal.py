@@ -5,33 +5,8 @@
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
-
+from ansible_collections.edgeai.sites.plugins.module_utils.journal import Cause, Reader
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s import token
-
-
-class Cause(NamedTuple):
-    """A known cause. ``patience``: after how many lines it will not heal by itself; 0 = it may, keep waiting."""
-
-    name: str
-    pattern: str
-    patience: int
-    meaning: str
-    remedy: str
-
-
-class Finding(NamedTuple):
-    """A cause that was seen ``count`` times."""
-
-    cause: Cause
-    count: int
-
-    @property
-    def decisive(self) -> bool:
-        """Whether waiting longer is pointless."""
-        return 0 < self.cause.patience <= self.count
-
 
 # Order matters: the first cause that matches a line names it, and the first decisive one is reported.
 CAUSES = (
@@ -106,58 +81,6 @@ CAUSES = (
           "correct or remove the key"),
 )
 
-BY_NAME = {cause.name: cause for cause in CAUSES}
-
-_PATTERNS = tuple((cause, re.compile(cause.pattern)) for cause in CAUSES)
-_FATAL = re.compile(r"level=(fatal|panic)|^F\d{4} |^Error: |^panic: |Shutdown request received")
-_ERROR = re.compile(r"level=error|^E\d{4} |Main process exited|Failed with result|Failed to start")
-# a host without these modules or sysctls works; they would hide what matters
-_NOISE = re.compile(r"kernel module|Failed to set sysctl|Sending HTTP/1\.1 503|has been deprecated")
-_VARIABLE = re.compile(r"time=\"[^\"]*\"|^[IWEF]\d{4} [\d:.]+ +\d+|\b\d+\b|0x[0-9a-f]+")
-
-
-def cause_of(line: str) -> Cause | None:
-    """The known cause that a line shows, if any."""
-    for cause, pattern in _PATTERNS:
-        if pattern.search(line):
-            return cause
-    return None
-
-
-def findings(lines: list[str]) -> list[Finding]:
-    """Known causes in these lines: decisive ones first, then in the order of the table."""
-    counts = {}  # type: dict[Cause, int]
-    for line in lines:
-        cause = None if line.startswith(("Incorrect Usage", "   ")) else cause_of(line)
-        if cause:
-            counts[cause] = counts.get(cause, 0) + 1
-    found = [Finding(cause, counts[cause]) for cause in CAUSES if cause in counts]
-    return sorted(found, key=lambda finding: not finding.decisive)
-
-
-def excerpt(lines: list[str], limit: int = 10) -> list[str]:
-    """The ``limit`` lines that explain most, oldest first, secrets masked, repeats counted (``... (x12)``).
-
-    When a known cause is among them, mere errors are left out (a healthy start logs dozens), and with errors
-    among them mere information.
-    """
-    latest = {}  # type: dict[str, tuple[int, int]]
-    for position, line in enumerate(lines):
-        shape = _VARIABLE.sub("#", line)
-        latest[shape] = (position, latest.get(shape, (0, 0))[1] + 1)
-    weights = {position: _weight(lines[position]) for position, dummy in latest.values()}
-    least = {4: 3, 3: 2, 2: 2}.get(max(weights.values(), default=0), 0)
-    chosen = [item for item in latest.values() if weights[item[0]] >= least]
-    chosen = sorted(chosen, key=lambda item: (-weights[item[0]], -item[0]))[:limit]
-    return ["%s%s" % (token.mask(lines[position].strip())[:400], " (x%d)" % count if count > 1 else "")
-            for position, count in sorted(chosen)]
-
-
-def _weight(line: str) -> int:
-    if cause_of(line):
-        return 4
-    if _NOISE.search(line):
-        return 0
-    if _FATAL.search(line):
-        return 3
-    return 2 if _ERROR.search(line) else 1
+# Without the modules and sysctls of the noise a host works too.
+READER = Reader(CAUSES, token.mask, r"kernel module|Failed to set sysctl|Sending HTTP/1\.1 503|has been deprecated",
+                skip=("Incorrect Usage", "   "))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu import containerd
+from ansible_collections.edgeai.sites.plugins.module_utils.containerd import config as containerd
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s import paths
 
 REASON = "nvidia"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ansible_collections.edgeai.sites.plugins.module_utils.journal import Finding
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s import journal, ready
 
 NO_CAUSE = "none of the known causes was found; read the lines below, then `journalctl -t k3s` on the node"
@@ -31,13 +32,13 @@ def summary(node: dict[str, Any] | None, name: str) -> dict[str, str]:
             "container_runtime": info.get("containerRuntimeVersion") or "", "kernel": info.get("kernelVersion") or ""}
 
 
-def failure(unit: str, node_name: str, waited: float, verdict: ready.Verdict, found: list[journal.Finding],
+def failure(unit: str, node_name: str, waited: float, verdict: ready.Verdict, found: list[Finding],
             lines: list[str]) -> dict[str, Any]:
     """Message, cause, remedy and journal excerpt of a wait that did not end well."""
     cause = found[0].cause if found else None
     if verdict.stage == "pause":  # found missing by looking, and no line says so before the first pod
-        cause, lines = journal.BY_NAME["pause_image"], []
-    excerpt = journal.excerpt(lines)
+        cause, lines = journal.READER.by_name["pause_image"], []
+    excerpt = journal.READER.excerpt(lines)
     meaning = "%s. Remedy: %s" % (cause.meaning, cause.remedy) if cause else NO_CAUSE
     message = "%s on %s is not up after %.0f s: %s. Most likely: %s." % (
         unit, node_name, waited, verdict.reason, meaning)

@@ -15,6 +15,8 @@ import datetime
 import re
 from typing import Any, NamedTuple
 
+from ansible_collections.edgeai.sites.plugins.module_utils.units import Unit
+
 PROGRESSING = "progressing"
 READY = "ready"
 FAILED = "failed"
@@ -41,17 +43,6 @@ class Wanted(NamedTuple):
     version_proved: bool = False
     not_before: float = 0.0
     serving_only: bool = False
-
-
-class Unit(NamedTuple):
-    """systemd's view; ``started`` is the main process's start in monotonic seconds (0 = never)."""
-
-    active: str = ""
-    sub: str = ""
-    result: str = ""
-    restarts: int = 0
-    started: float = 0.0
-    main_pid: int = 0
 
 
 class Sample(NamedTuple):

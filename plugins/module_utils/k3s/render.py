@@ -10,7 +10,7 @@ import re
 from typing import Any
 
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s import keys, paths, token
-from ansible_collections.edgeai.sites.plugins.module_utils.k3s.evidence import record_command
+from ansible_collections.edgeai.sites.plugins.module_utils.k3s.evidence import watched
 
 HEADER = "# Written by edgeai.sites (role k3s). Changes made here are undone by the next run.\n"
 
@@ -162,4 +162,4 @@ ExecStart={binary} {word}
 [Install]
 WantedBy=multi-user.target
 """.format(word=word, env=paths.env_file(runtime), binary=paths.BINARY,
-           record=record_command(runtime).replace("%", "%%"))
+           record=watched(runtime).command().replace("%", "%%"))

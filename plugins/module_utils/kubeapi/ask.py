@@ -6,22 +6,18 @@
 
 from __future__ import annotations
 
-import statistics
 import threading
 import time
-from typing import Any, Callable, Dict, List, Set
+from typing import Callable, Dict, List, Set
 from urllib.parse import quote
 
-from ansible_collections.edgeai.sites.plugins.module_utils.health.judge import container_id
+from ansible_collections.edgeai.sites.plugins.module_utils.health.interview import MAX_ANSWER_BYTES, interview
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import ExpectedTarget, Object, Probe
 from ansible_collections.edgeai.sites.plugins.module_utils.health.observe import Voice
+from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import container_id
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import ApiError, KubeApi
 
 AT_ONCE = 6
-# The first inference warms up (caches, just-in-time compilation): it has to be right, not fast.
-WARM_UPS = 1
-MEASURED = 3
-MAX_ANSWER_BYTES = 1024 * 1024
 MAX_LOG_BYTES = 8192
 
 
@@ -46,8 +42,7 @@ class Asker(Voice):
     def answers(self) -> Dict[str, Probe]:
         return dict(self._answers)
 
-    def log(self, pod: Object, lines: int) -> List[str]:
-        """Return the last lines that a pod's container wrote, of its last run if that has ended; empty if none."""
+    def log(self, target: ExpectedTarget, pod: Object, lines: int) -> List[str]:
         path = "%s/pods/%s/log" % (self._base(), quote(pod["metadata"]["name"]))
         for previous in ("true", "false"):
             try:
@@ -72,16 +67,13 @@ class Asker(Voice):
     def _probe(self, target: ExpectedTarget, pod: Object, elapsed: float) -> Probe:
         name = pod["metadata"]["name"]
         proxy = "%s/pods/http:%s:%d/proxy" % (self._base(), quote(name), target.port)
-        health = self._api.get(proxy + target.health_path, read_seconds=self._seconds, limit=MAX_ANSWER_BYTES)
-        answers: List[Any] = []
-        times: List[float] = []
-        for _turn in range(WARM_UPS + MEASURED):
-            begun = time.perf_counter()
-            answers.append(self._api.post("%s/v2/models/%s/infer" % (proxy, quote(target.model)),
-                                          target.golden_request, self._seconds, MAX_ANSWER_BYTES))
-            times.append(1000 * (time.perf_counter() - begun))
-        return Probe(name, container_id(pod), elapsed, health=health, answer=answers[-1], answers=tuple(answers),
-                     latency_ms=round(statistics.median(times[WARM_UPS:]), 1))
+        said = interview(
+            lambda: self._api.get(proxy + target.health_path, read_seconds=self._seconds, limit=MAX_ANSWER_BYTES),
+            lambda: self._api.post("%s/v2/models/%s/infer" % (proxy, quote(target.model)), target.golden_request,
+                                   self._seconds, MAX_ANSWER_BYTES),
+            time.perf_counter)
+        return Probe(name, container_id(pod), elapsed, health=said.health, answer=said.inferences[-1],
+                     answers=said.inferences, latency_ms=said.latency_ms)
 
     def _base(self) -> str:
         return "/api/v1/namespaces/" + self._namespace

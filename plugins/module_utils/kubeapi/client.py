@@ -28,6 +28,8 @@ READ_SECONDS = 15
 # A list of a large site is below 10 MiB; more is not an answer.
 MAX_BYTES = 32 * 1024 * 1024
 MAX_CONNECTIONS = 16
+MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
 
 
 class ApiError(Exception):
@@ -77,14 +79,32 @@ class KubeApi:
         body = json.dumps(document).encode()
         return _parse(self._read(self._open("POST", path, None, body, read_seconds), limit))
 
+    def put(self, path: str, document: Any) -> Any:
+        """Replace the object at ``path``. Raises ApiError."""
+        return _parse(self._read(self._open("PUT", path, None, json.dumps(document).encode(), READ_SECONDS), MAX_BYTES))
+
+    def patch(self, path: str, document: Any) -> Any:
+        """Merge a JSON document into the object at ``path``. Raises ApiError."""
+        body = json.dumps(document).encode()
+        return _parse(self._read(self._open("PATCH", path, None, body, READ_SECONDS, MERGE_PATCH), MAX_BYTES))
+
+    def apply(self, path: str, document: Any, manager: str) -> Any:
+        """Apply a JSON document on the server as ``manager``, taking fields over from others. Raises ApiError."""
+        query, body = {"fieldManager": manager, "force": "true"}, json.dumps(document).encode()
+        return _parse(self._read(self._open("PATCH", path, query, body, READ_SECONDS, APPLY_PATCH), MAX_BYTES))
+
     def delete(self, path: str, options: Dict[str, Any]) -> Any:
         """Delete the object at ``path`` with these DeleteOptions. Raises ApiError, with status 404 when it is gone."""
         body = json.dumps(dict(options, apiVersion="v1", kind="DeleteOptions")).encode()
         return _parse(self._read(self._open("DELETE", path, None, body, READ_SECONDS), MAX_BYTES))
 
-    def text(self, path: str, query: Dict[str, str], limit: int) -> str:
+    def text(self, path: str, query: Dict[str, str], limit: int, read_seconds: float = READ_SECONDS) -> str:
         """Return plain text, like a container's log. Raises ApiError."""
-        return self._read(self._open("GET", path, query, None, READ_SECONDS), limit).decode("utf-8", "replace")
+        return self._read(self._open("GET", path, query, None, read_seconds), limit).decode("utf-8", "replace")
+
+    def raw(self, path: str, limit: int) -> bytes:
+        """Return what is at ``path`` as it is. Raises ApiError."""
+        return self._read(self._open("GET", path, None, None, READ_SECONDS), limit)
 
     def lines(self, path: str, query: Dict[str, str], read_seconds: float) -> Iterator[bytes]:
         """Yield the lines of an answer as they come, until the server ends it. Raises ApiError."""
@@ -102,10 +122,10 @@ class KubeApi:
             response.close()
 
     def _open(self, method: str, path: str, query: Optional[Dict[str, str]], body: Optional[bytes],
-              read_seconds: float) -> Any:
+              read_seconds: float, content_type: str = "application/json") -> Any:
         headers = dict(self._headers)
         if body is not None:
-            headers["Content-Type"] = "application/json"
+            headers["Content-Type"] = content_type
         url = self.host + path + ("?" + urlencode(query) if query else "")
         try:
             response = self._pool.request(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import List, Optional
 from urllib.parse import quote
 
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.proof import PROOF_LABEL
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.proof import PROOF_LABEL, last_words
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.prove import Hands
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import Evidence, Object
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import (
@@ -53,6 +53,9 @@ class JobHands(Hands):
         self._api.post(self._jobs(), job, READ_SECONDS, MAX_BYTES)
 
     def log(self, pod: Object) -> Optional[str]:
+        said = last_words(pod)
+        if said:
+            return said
         path = "/api/v1/namespaces/%s/pods/%s/log" % (quote(self._namespace), quote(pod["metadata"]["name"]))
         try:
             return self._api.text(path, {"tailLines": "50"}, MAX_LOG_BYTES)

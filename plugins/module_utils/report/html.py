@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import html
 
+from ansible_collections.edgeai.sites.plugins.module_utils.report import status
 from ansible_collections.edgeai.sites.plugins.module_utils.report import summary as s
 from ansible_collections.edgeai.sites.plugins.module_utils.report import text, words
 
-TONE = {s.AS_WANTED: "good", s.NOT_CHECKED: "quiet"}
+TONE = {status.AS_WANTED: "good", status.NOT_CHECKED: "quiet"}
 MARK = {"pass": "good", "healthy": "good", "warn": "warn", "simulated": "warn", "in use": "quiet", "not run": "quiet", "-": "quiet"}
 
 STYLE = """
@@ -42,11 +43,15 @@ td.wide { width:60%; vertical-align:middle }
 def render_html(summary: s.Summary) -> str:
     """A complete document. Every value that came from outside is escaped."""
     body = [_head(summary)] + [_site(site) for site in summary.sites] + [_steps(summary)]
-    title = html.escape(f"{summary.fleet}: edge AI sites")
+    return page(f"{summary.fleet}: edge AI sites", body)
+
+
+def page(title: str, body: list[str], style: str = "") -> str:
+    """A complete document in the look of all our reports, around parts that are HTML already. ``style``: rules of its own."""
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE}</style></head>\n<body><main>\n" + "\n".join(body) + "\n</main></body></html>\n"
+        f"<style>{STYLE}{style}</style></head>\n<body><main>\n" + "\n".join(body) + "\n</main></body></html>\n"
     )
 
 
@@ -62,19 +67,20 @@ def _site(site: s.SiteSummary) -> str:
     if site.reasons:
         parts.append("<ul class=reasons>" + "".join(f"<li>{html.escape(reason)}</li>" for reason in site.reasons) + "</ul>")
     if site.targets:
-        parts.append("<h3>What runs</h3>" + _table(text.TARGET_HEAD, text.target_rows(site), mark=(len(text.TARGET_HEAD) - 1,)))
-    parts.append("<h3>Nodes</h3>" + _table(text.NODE_HEAD, text.node_rows(site)))
+        parts.append("<h3>What runs</h3>" + table(text.TARGET_HEAD, text.target_rows(site), mark=(len(text.TARGET_HEAD) - 1,)))
+    parts.append("<h3>Nodes</h3>" + table(*text.node_table(site)))
+    parts += [f"<p class=sub>{html.escape(note)}</p>" for note in site.notes]
     if site.gpus:
-        parts.append("<h3>GPUs</h3>" + _table(
+        parts.append("<h3>GPUs</h3>" + table(
             text.GPU_HEAD, text.gpu_rows(site), mark=[text.GPU_HEAD.index(name) for name in ("proof", "isolation", "health")]))
     if site.verdicts:
         rows = [
-            (row.get("verdict", ""), s.subject_of(row), row.get("check", ""),
+            (row.get("verdict", ""), status.subject_of(row), row.get("check", ""),
              row.get("found", ""), row.get("wanted", ""), row.get("remedy", "") or "")
             for row in site.verdicts
         ]
-        table = _table(("verdict", "where", "check", "found", "wanted", "what to do"), rows, mark=(0,))
-        parts.append(f"<details><summary>Evidence: {words.plural(len(rows), 'verdict')}</summary>{table}</details>")
+        evidence = table(("verdict", "where", "check", "found", "wanted", "what to do"), rows, mark=(0,))
+        parts.append(f"<details><summary>Evidence: {words.plural(len(rows), 'verdict')}</summary>{evidence}</details>")
     return "<section>" + "".join(parts) + "</section>"
 
 
@@ -90,9 +96,10 @@ def _steps(summary: s.Summary) -> str:
     return f"<section><h2>Steps</h2><div class=table><table>{rows}</table></div></section>"
 
 
-def _table(head, rows, mark=()) -> str:
+def table(head, rows, mark=(), tones=MARK) -> str:
+    """A table of values that are escaped here. Columns in ``mark`` get the tone of their value's first word, up to a colon."""
     def cell(index: int, value) -> str:
-        tone = f" class={MARK.get(str(value).partition(':')[0], 'bad')}" if index in mark else ""
+        tone = f" class={tones.get(str(value).partition(':')[0], 'bad')}" if index in mark else ""
         return f"<td{tone}>{html.escape(str(value))}</td>"
 
     header = "".join(f"<th scope=col>{html.escape(name)}</th>" for name in head)

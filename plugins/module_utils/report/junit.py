@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
+from ansible_collections.edgeai.sites.plugins.module_utils.report import status
 from ansible_collections.edgeai.sites.plugins.module_utils.report import summary as s
 
 #: Characters that XML 1.0 does not allow at all, not even escaped (https://www.w3.org/TR/xml/#charsets).
@@ -26,10 +27,10 @@ def _suite(root: ET.Element, site: s.SiteSummary, started: str) -> None:
     suite = ET.SubElement(root, "testsuite", name=_clean(site.name), timestamp=started)
     counts = {"tests": 0, "failures": 0, "errors": 0, "skipped": 0}
     for row in site.verdicts:
-        subject = s.subject_of(row) or site.name
+        subject = status.subject_of(row) or site.name
         kind = {"fail": "failures", "error": "errors", "inconclusive": "errors"}.get(row.get("verdict", "error"))
         _case(suite, counts, f"{site.name}.{subject}", row.get("check", ""), kind, _body(row))
-    kind = None if site.status == s.AS_WANTED else "failures" if site.status in s.BAD else "errors"
+    kind = None if site.status == status.AS_WANTED else "failures" if site.status in status.BAD else "errors"
     _case(suite, counts, site.name, "site is as wanted", kind, "\n".join(site.reasons) or site.status)
     suite.attrib.update({key: str(value) for key, value in counts.items()})
 

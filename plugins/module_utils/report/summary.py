@@ -10,31 +10,36 @@ Pure: no I/O, no clock, no Ansible. A *record* is the dictionary that the ``repo
     {"schema": 1, "fleet": str, "started": ISO 8601, "finished": ISO 8601, "playbook": str, "check_mode": bool,
      "sites": {site: [{"name", "runtime", "arch", "gpu", "address", "lines"}]},
      "hosts": {host: {"changed": int, "bytes_sent": int, "unreachable": str | None,
-                      "failures": [{"step", "task", "message"}]}},
+                      "version": str, "certificate_expires": float,
+                      "failures": [{"step", "task", "message", "deferred"}]}},
      "steps": [{"name", "seconds": float}],
      "preflight": [verdict + {"site", "host"}],
      "health": {site: {"healthy": bool, "targets": [...], "nodes": [...], "verdicts": [...]}},
      "gpu": {site: {"healthy": bool, "nodes": [...], "verdicts": [...]}},
-     "gpu_health": {host: {"healthy": bool, "gpu": str, "found": str, "verdicts": [verdict + {"host"}]}}}
+     "gpu_health": {host: {"healthy": bool, "gpu": str, "found": str, "verdicts": [verdict + {"host"}]}},
+     "cloudcore": {place: {"healthy": bool, "verdicts": [...]}}}
 
-``health`` is what the module ``site_health`` returns, ``gpu`` what ``gpu_proof`` and ``gpu_health`` what that module returns.
+``health`` is what ``site_health`` returns, ``gpu`` what ``gpu_proof``, ``gpu_health`` and ``cloudcore`` what ``gpu_health`` and
+``cloudcore_health`` return. The cloud is one of the ``sites``, under its own name. ``version`` is what a node said when it was
+started, ``certificate_expires`` (seconds since 1970) that of an EdgeCore node.
 """
 from __future__ import annotations
 
+import calendar
+import time
 from dataclasses import dataclass, field
 from typing import Any, Iterable
 
-AS_WANTED = "as wanted"
-NOT_AS_WANTED = "not as wanted"
-REFUSED = "refused"
-FAILED = "failed"
-UNREACHABLE = "unreachable"
-NOT_CHECKED = "not checked"
+from ansible_collections.edgeai.sites.plugins.module_utils.report.status import (
+    BAD,
+    STATUS_ORDER,
+    VERDICT_ORDER,
+    Found,
+    status_of,
+)
 
-#: Worst first: a site shows the worst thing that is true of it.
-STATUS_ORDER = (UNREACHABLE, REFUSED, FAILED, NOT_AS_WANTED, NOT_CHECKED, AS_WANTED)
-BAD = frozenset((UNREACHABLE, REFUSED, FAILED, NOT_AS_WANTED))
-VERDICT_ORDER = ("error", "fail", "inconclusive", "warn", "pass")
+#: The place of the inventory that is no site.
+CLOUD = "cloud"
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class NodeLine:
     state: str
     changed: int
     bytes_sent: int
+    certificate_days: int | None = None  # until the end of an EdgeCore node's certificate, negative after it
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class SiteSummary:
     targets: tuple[dict[str, Any], ...]
     verdicts: tuple[dict[str, Any], ...]
     gpus: tuple[dict[str, Any], ...] = ()
+    notes: tuple[str, ...] = ()  # what is worth knowing and neither good nor bad
 
 
 @dataclass(frozen=True)
@@ -111,20 +118,41 @@ def summarise(record: dict[str, Any]) -> Summary:
 def _site(name: str, nodes: list[dict[str, Any]], record: dict[str, Any]) -> SiteSummary:
     hosts = {node["name"]: record.get("hosts", {}).get(node["name"], {}) for node in nodes}
     health = record.get("health", {}).get(name)
-    preflight = [row for row in record.get("preflight", ()) if row.get("site") == name]
+    preflight = [row for row in record.get("preflight", ()) if row.get("site") == name and not _overtaken(row, hosts)]
     gpu = record.get("gpu", {}).get(name) or {}
     gpu_health = {host: found for host, found in record.get("gpu_health", {}).items() if host in hosts}
-    status, reasons = _status(hosts, health, preflight, gpu, gpu_health)
+    cloudcore = record.get("cloudcore", {}).get(name)
+    found = Found(hosts, health, preflight, gpu, _rows(gpu_health), cloudcore)
+    status, reasons = status_of(found, is_site=name != CLOUD)
+    now = _seconds(record.get("finished", ""))
     observed = {node["name"]: node for node in (health or {}).get("nodes", ())}
     return SiteSummary(
         name=name,
         status=status,
         reasons=tuple(reasons),
-        nodes=tuple(_node(node, hosts[node["name"]], observed.get(node["name"], {})) for node in nodes),
+        nodes=tuple(_node(node, hosts[node["name"]], observed.get(node["name"], {}), now) for node in nodes),
         targets=tuple((health or {}).get("targets", ())),
-        verdicts=(*preflight, *gpu.get("verdicts", ()), *_rows(gpu_health), *(health or {}).get("verdicts", ())),
+        verdicts=(*preflight, *gpu.get("verdicts", ()), *_rows(gpu_health), *(cloudcore or {}).get("verdicts", ()),
+                  *(health or {}).get("verdicts", ())),
         gpus=tuple(_gpus(gpu.get("nodes", ()), gpu_health, list(hosts))),
+        notes=tuple(_notes((health or {}).get("nodes", ()))),
     )
+
+
+def _overtaken(row: dict[str, Any], hosts: dict[str, Any]) -> bool:
+    """Whether the run itself ended what preflight warned of: CloudCore was not there yet, and the node has joined it since."""
+    host = hosts.get(row.get("host", ""), {})
+    return (row.get("verdict") == "warn" and row.get("check", "").startswith("cloudcore_") and bool(host.get("version"))
+            and not host.get("failures"))
+
+
+def _notes(nodes: Iterable[dict[str, Any]]) -> list[str]:
+    """Said once for all the nodes that it is true of."""
+    said: dict[str, list[str]] = {}
+    for node in nodes:
+        if node.get("logs"):
+            said.setdefault(node["logs"], []).append(node["name"])
+    return [f"kubectl logs and exec on {', '.join(names)}: {text}" for text, names in said.items()]
 
 
 def _rows(gpu_health: dict[str, Any]) -> list[dict[str, Any]]:
@@ -146,67 +174,19 @@ def _gpus(proven: Iterable[dict[str, Any]], gpu_health: dict[str, Any], order: l
     return sorted(nodes.values(), key=lambda node: order.index(node["name"]) if node.get("name") in order else len(order))
 
 
-def _status(hosts: dict[str, Any], health: dict[str, Any] | None, preflight: list[dict[str, Any]], gpu: dict[str, Any],
-            gpu_health: dict[str, Any]):
-    """The worst true status and the reasons for it, in the words of the evidence."""
-    unreachable = [f"{host}: {data['unreachable']}" for host, data in hosts.items() if data.get("unreachable")]
-    if unreachable:
-        return UNREACHABLE, unreachable
-    refused = _explain(row for row in preflight if row.get("verdict") in ("fail", "error"))
-    if refused:
-        return REFUSED, refused
-    failures = [
-        f"{host}: {failure['task']}: {failure['message']}"
-        for host, data in hosts.items()
-        for failure in data.get("failures", ())
-    ]
-    bad = [] if gpu.get("healthy") else [row for row in gpu.get("verdicts", ()) if row.get("verdict") not in ("pass", "warn")]
-    # The cause stands before what comes of it: a GPU that is broken before a proof that fails.
-    reasons = _explain([row for row in _rows(gpu_health) if row.get("verdict") in ("fail", "error")] + bad)
-    if health is not None and not health.get("healthy"):
-        reasons += _explain(row for row in health.get("verdicts", ()) if row.get("verdict") not in ("pass", "warn"))
-        return NOT_AS_WANTED, reasons or failures or ["the site gave no evidence of health"]
-    if reasons or (gpu and not gpu.get("healthy")):
-        return NOT_AS_WANTED, reasons
-    if failures:
-        return FAILED, failures
-    if health is None:
-        return NOT_CHECKED, ["this run did not verify the site"]
-    return AS_WANTED, []
-
-
-def subject_of(row: dict[str, Any]) -> str:
-    """What a verdict is about: its workload target, or else its host."""
-    return row.get("target") or row.get("host") or ""
-
-
-def grouped(rows: Iterable[dict[str, Any]], keys: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
-    """Rows that say the same under ``keys`` as one: ``(names of what they are about, first row)``, in the order given."""
-    groups: dict[tuple, tuple[list[str], dict[str, Any]]] = {}
-    for row in rows:
-        names, _first = groups.setdefault(tuple(str(row.get(key)) for key in keys), ([], row))
-        if subject_of(row) not in names:
-            names.append(subject_of(row))
-    return [(", ".join(names), row) for names, row in groups.values()]
-
-
-def _explain(rows: Iterable[dict[str, Any]]) -> list[str]:
-    return [
-        f"{names}: {row.get('check', '')}: found {row.get('found', 'nothing')}, wanted {row.get('wanted', '')}"
-        + (f". {row['remedy']}" if row.get("remedy") else "")
-        for names, row in grouped(rows, ("check", "found", "wanted", "remedy"))
-    ]
-
-
-def _node(node: dict[str, Any], host: dict[str, Any], observed: dict[str, Any]) -> NodeLine:
-    version = observed.get("version") or ""
+def _node(node: dict[str, Any], host: dict[str, Any], observed: dict[str, Any], now: float | None) -> NodeLine:
+    version = observed.get("version") or host.get("version") or ""
+    expires = host.get("certificate_expires")
     if host.get("unreachable"):
         state = "unreachable"
     elif observed:
         # What the cluster says of the node, not what failed in its name: verify runs once per site, for the server.
         state = "ready" if observed.get("ready") else "not ready"
+    elif host.get("failures"):
+        state = "deferred" if all(failure.get("deferred") for failure in host["failures"]) else "failed"
     else:
-        state = "failed" if host.get("failures") else "not checked"
+        # A node that told its version was up when it was started.
+        state = "up" if host.get("version") else "not checked"
     return NodeLine(
         name=node["name"],
         runtime=node.get("runtime", ""),
@@ -217,4 +197,13 @@ def _node(node: dict[str, Any], host: dict[str, Any], observed: dict[str, Any]) 
         state=state,
         changed=host.get("changed", 0),
         bytes_sent=host.get("bytes_sent", 0),
+        certificate_days=int((expires - now) // 86400) if expires and now else None,
     )
+
+
+def _seconds(text: str) -> float | None:
+    """Seconds since 1970 of the record's own kind of time, None for any other."""
+    try:
+        return float(calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
+    except ValueError:
+        return None

@@ -8,8 +8,10 @@ import textwrap
 
 from ansible_collections.edgeai.sites.plugins.module_utils.report import summary as s
 from ansible_collections.edgeai.sites.plugins.module_utils.report import words
+from ansible_collections.edgeai.sites.plugins.module_utils.report.status import grouped
 
 NODE_HEAD = ("node", "runtime", "state", "version", "sent")
+CERTIFICATE_HEAD = (*NODE_HEAD, "certificate")
 GPU_HEAD = ("node", "gpu", "offers", "proof", "isolation", "health", "evidence")
 TARGET_HEAD = ("workload", "node", "image", "digest", "answer", "verdict")
 
@@ -17,16 +19,18 @@ TARGET_HEAD = ("workload", "node", "image", "digest", "answer", "verdict")
 def headline(summary: s.Summary) -> str:
     """One line: which fleet, how many sites in which state."""
     number = len(summary.sites)
+    places = words.plural(sum(site.name != s.CLOUD for site in summary.sites), "site")
+    places += " and the cloud" if any(site.name == s.CLOUD for site in summary.sites) else ""
     states = [f"{count} {status}" for status, count in summary.counts.items()]
     if len(summary.counts) == 1:
         states = [f"{'all ' if number > 1 else ''}{next(iter(summary.counts))}"]
     mode = " (check mode: nothing was changed)" if summary.check_mode else ""
-    return f"fleet {summary.fleet}: {words.plural(number, 'site')}, {', '.join(states) or 'none'}{mode}"
+    return f"fleet {summary.fleet}: {places}, {', '.join(states) or 'none'}{mode}"
 
 
-def node_rows(site: s.SiteSummary) -> list[tuple[str, ...]]:
-    """Rows under :data:`NODE_HEAD`."""
-    return [
+def node_table(site: s.SiteSummary) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Head and rows: :data:`NODE_HEAD`, with the certificates of the nodes where they have one."""
+    rows = [
         (
             node.name,
             node.runtime,
@@ -36,6 +40,16 @@ def node_rows(site: s.SiteSummary) -> list[tuple[str, ...]]:
         )
         for node in site.nodes
     ]
+    days = [node.certificate_days for node in site.nodes]
+    if all(number is None for number in days):
+        return NODE_HEAD, rows
+    return CERTIFICATE_HEAD, [(*row, _certificate(number)) for row, number in zip(rows, days)]
+
+
+def _certificate(days: int | None) -> str:
+    if days is None:
+        return "-"
+    return f"{words.plural(days, 'day')} left" if days >= 0 else f"expired {words.plural(-days, 'day')} ago"
 
 
 def target_rows(site: s.SiteSummary) -> list[tuple[str, ...]]:
@@ -81,11 +95,13 @@ def render_text(summary: s.Summary, width: int = 100) -> str:
         lines.append(f"{site.name}: {site.status}")
         for reason in site.reasons:
             lines += textwrap.wrap(reason, width - 4, initial_indent="  ! ", subsequent_indent="    ")
-        lines += _columns(NODE_HEAD, node_rows(site))
+        lines += _columns(*node_table(site))
         if site.gpus:
             lines += [""] + _columns(GPU_HEAD, gpu_rows(site))
         if site.targets:
             lines += [""] + _columns(TARGET_HEAD, target_rows(site))
+        for note in site.notes:
+            lines += textwrap.wrap(note, width - 4, initial_indent="  . ", subsequent_indent="    ")
         for warning in _warnings(site):
             lines += textwrap.wrap(warning, width - 4, initial_indent="  ~ ", subsequent_indent="    ")
         lines.append("")
@@ -100,13 +116,13 @@ def render_markdown(summary: s.Summary) -> str:
     for site in summary.sites:
         lines += [f"## {site.name}: {site.status}", ""]
         lines += [f"- {_cell(reason)}" for reason in site.reasons] + ([""] if site.reasons else [])
-        lines += _markdown_table(NODE_HEAD, node_rows(site))
+        lines += _markdown_table(*node_table(site))
         if site.gpus:
             lines += _markdown_table(GPU_HEAD, gpu_rows(site))
         if site.targets:
             lines += _markdown_table(TARGET_HEAD, target_rows(site))
-        warnings = _warnings(site)
-        lines += [f"- {_cell(warning)}" for warning in warnings] + ([""] if warnings else [])
+        remarks = [*site.notes, *_warnings(site)]
+        lines += [f"- {_cell(remark)}" for remark in remarks] + ([""] if remarks else [])
     lines += _markdown_table(("step", "took"), step_rows(summary)) if summary.steps else []
     return "\n".join(lines).rstrip() + "\n"
 
@@ -116,7 +132,7 @@ def _warnings(site: s.SiteSummary) -> list[str]:
     rows = [row for row in site.verdicts if row.get("verdict") == "warn"]
     return [
         f"mind {row.get('check', '')} ({names}): {row.get('found', '')}" + (f". {row['remedy']}" if row.get("remedy") else "")
-        for names, row in s.grouped(rows, ("check", "remedy"))
+        for names, row in grouped(rows, ("check", "remedy"))
     ]
 
 

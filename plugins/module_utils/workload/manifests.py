@@ -16,7 +16,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import
     TARGET_LABEL,
     Workload,
 )
-from ansible_collections.edgeai.sites.plugins.module_utils.workload.targets import Target
+from ansible_collections.edgeai.sites.plugins.module_utils.workload.targets import EDGECORE, Target
 
 MIN_STARTUP_SECONDS = 30
 STOP_SECONDS = 10
@@ -99,6 +99,7 @@ def _pod(target: Target) -> Dict[str, Any]:
         "nodeSelector": {"kubernetes.io/hostname": target.node},
         "tolerations": _tolerations() + _gpu_tolerations(target.workload),
         "terminationGracePeriodSeconds": STOP_SECONDS,
+        # No model asks the API, and EdgeCore does not start a pod with a token while its link is down.
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": {
@@ -110,7 +111,8 @@ def _pod(target: Target) -> Dict[str, Any]:
         "volumes": [{"name": "tmp", "emptyDir": {"sizeLimit": "64Mi"}}],
         "containers": [_container(target)],
     }
-    if target.workload.gpu:
+    # EdgeCore cannot look up a RuntimeClass, and the pod would wait without a word: there containerd's default is it.
+    if target.workload.gpu and target.runtime != EDGECORE:
         pod["runtimeClassName"] = "nvidia"
     return pod
 

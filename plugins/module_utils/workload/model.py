@@ -50,6 +50,7 @@ class Workload:
     env: Tuple[Tuple[str, str], ...]
     cpu: str
     memory: str
+    memory_said: bool
     gpu: int
     health_path: str
     health_expression: str
@@ -98,6 +99,7 @@ def _parse(item: Any, where: str) -> Workload:
         env=_env(item.get("env", {}), where + ".env", bool(lines)),
         cpu=_match(str(resources.get("cpu", "100m")), _CPU, where + ".resources.cpu", "cores, like 500m or 2"),
         memory=_match(str(resources.get("memory", "256Mi")), _MEMORY, where + ".resources.memory", "bytes, like 512Mi"),
+        memory_said="memory" in resources,
         gpu=_integer(item.get("gpu", 0), where + ".gpu", 0, 16),
         health_path=_match(health.get("path", "/health"), _PATH, where + ".health.path", "a plain path, like /health"),
         health_expression=_text(health["expression"], where + ".health.expression"),

@@ -21,15 +21,15 @@ from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import
     is_dns_label,
 )
 
-# EdgeCore nodes belong to another cluster (their CloudCore's), so no K3s site may place a pod on them.
-K3S_RUNTIMES = ("k3s_server", "k3s_agent")
+EDGECORE = "edgecore"
 
 
 @dataclass(frozen=True)
 class Target:
     """One workload on one node: the unit that is deployed, updated, judged and reported.
 
-    ``line`` may be empty. ``fit``: how it can be updated, for workloads with a GPU.
+    ``line`` may be empty. ``fit``: how it can be updated, for workloads with a GPU. ``runtime``: that of the node.
+    ``warning``: what is allowed and hardly meant; empty for most.
     """
 
     name: str
@@ -38,6 +38,8 @@ class Target:
     line: str
     image: Image
     fit: Optional[Fit] = None
+    runtime: str = ""
+    warning: str = ""
 
 
 def plan_targets(workloads: Iterable[Workload], site_nodes: List[Dict[str, Any]], manifest: Manifest,
@@ -72,20 +74,19 @@ def plan_targets(workloads: Iterable[Workload], site_nodes: List[Dict[str, Any]]
 def _bindings(workload: Workload, site_nodes: List[Dict[str, Any]], known: List[Dict[str, Any]],
               mistakes: List[str]) -> List[Tuple[Dict[str, Any], str]]:
     """Return (node, line) for each place at this site; append to ``mistakes`` what no node of the fleet has."""
-    here = [node for node in site_nodes if node.get("runtime") in K3S_RUNTIMES]
     if workload.labels:
         wanted = dict(workload.labels)
         if not any(_has_labels(node, wanted) for node in known):
             mistakes.append("workload %s: no node has the labels %s" % (workload.name, wanted))
-        return [(node, "") for node in here if _has_labels(node, wanted)]
+        return [(node, "") for node in site_nodes if _has_labels(node, wanted)]
     if workload.nodes:
         _unknown(workload.name, "node", workload.nodes, {node["name"] for node in known}, mistakes)
-        return [(node, "") for node in here if node["name"] in workload.nodes]
+        return [(node, "") for node in site_nodes if node["name"] in workload.nodes]
     lines = {line for node in known for line in node.get("lines") or []}
     _unknown(workload.name, "line", workload.lines, lines, mistakes)
     found = []
     for line in workload.lines:
-        at = [node for node in here if line in (node.get("lines") or [])]
+        at = [node for node in site_nodes if line in (node.get("lines") or [])]
         if len(at) > 1:
             mistakes.append("workload %s: line %s is wired to %s; a line belongs to one node"
                             % (workload.name, line, " and ".join(node["name"] for node in at)))
@@ -115,8 +116,16 @@ def _target(workload: Workload, node: Dict[str, Any], line: str, manifest: Manif
     if not is_dns_label(name):
         raise WorkloadError("its Deployment on %s would be called %r (%d characters); wanted at most %d of a-z, 0-9 "
                             "and '-': shorten or rename" % (node["name"], name, len(name), NAME_LIMIT))
-    return Target(name=name, workload=workload, node=node["name"], line=line,
+    return Target(name=name, workload=workload, node=node["name"], line=line, runtime=node.get("runtime", ""),
+                  warning=_warning(workload, node),
                   image=find_image(workload.image, manifest, node["arch"]).image)
+
+
+def _warning(workload: Workload, node: Dict[str, Any]) -> str:
+    if not workload.gpu or node.get("gpu") != "tegra" or workload.memory_said:
+        return ""
+    return ("workload %s says no resources.memory, and gets %s: on the Jetson %s that is for model and CUDA too, because its GPU "
+            "shares the memory of the processor" % (workload.name, workload.memory, node["name"]))
 
 
 def _fitted(target: Target, targets: List[Target], gpus: Dict[str, Dict[str, Any]], mistakes: List[str]) -> Target:

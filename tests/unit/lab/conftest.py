@@ -3,4 +3,5 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "lab"))
+LAB = Path(__file__).resolve().parents[3] / "lab"
+sys.path[:0] = [str(LAB), str(LAB / "standin")]

@@ -10,8 +10,8 @@ simulate = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(simulate)
 
 
-def state(kind, word="present", loaded=""):
-    return simulate.State(kind, word, loaded, machine="x86_64", name="camera")
+def state(kind, word="present", loaded=None, **more):
+    return simulate.State(kind, word, loaded, machine="x86_64", name="camera", **more)
 
 
 def test_the_lab_and_the_host_know_the_same_words():
@@ -49,6 +49,22 @@ def test_an_upgraded_driver_is_loaded_after_a_reboot_only():
     assert simulate.smi(state("dgpu", "driver-mismatch"), ["-L"])[1] == 0
 
 
+@pytest.mark.parametrize("word, more, refused, after_a_boot", [
+    ("driver-absent", {}, "Module nvidia not found", ""),
+    ("driver-absent", {"packaged": "580.95.05", "loaded": ""}, "", "580.95.05"),
+    ("nouveau", {"packaged": "580.95.05", "loaded": ""}, "No such device", ""),
+    ("nouveau", {"packaged": "580.95.05", "loaded": "", "nouveau_kept_out": True}, "", "580.95.05"),
+    ("secure-boot", {}, "Key was rejected", ""),
+    ("secure-boot", {"packaged": "580.95.05", "loaded": ""}, "", "580.95.05"),
+    ("present", {"packaged": "580.95.05", "loaded": "570.10.01"}, "", "580.95.05"),
+])
+def test_a_driver_that_came_as_packages(word, more, refused, after_a_boot):
+    found = state("dgpu", word, **more)
+    assert refused in simulate.refusal(found) and bool(simulate.refusal(found)) == bool(refused)
+    assert found.loaded == more.get("loaded", "") and found.installed == more.get("packaged", found.installed)
+    assert state("dgpu", word, **{**more, "loaded": None}).loaded == after_a_boot
+
+
 def test_a_jetson_shows_a_device_tree_and_no_pci_device():
     trees, files = simulate.kernel_files(state("tegra")), simulate.disk_files(state("tegra"))
     assert not trees["pci"] and not trees["proc-driver"]
@@ -64,6 +80,24 @@ def test_targets_of_the_csv_files_are_there(word, missing):
     rows = [row.split(", ") for row in files[f"{simulate.CSV}/drivers.csv"][0].splitlines()]
     absent = [path for kind, path in rows if kind == "lib" and path not in files]
     assert absent == missing
+
+
+@pytest.mark.parametrize("words, answer, code, after", [
+    (["-q"], "", 0, "3"), (["-m", "2"], "", 0, "2"), (["-m", "9"], "", 255, "3"),
+    (["-m", "0"], "", 255, "3"), (["-m", "0"], "NO", 255, "3"), (["-m", "0"], "YES\n", 0, "0"),
+])
+def test_a_power_mode_that_wants_a_reboot_asks_for_it(words, answer, code, after):
+    text, ended, now = simulate.nvpmodel(words, "3", answer)
+    assert (ended, now) == (code, after)
+    assert ("reboot" in text.lower()) == (words == ["-m", "0"] and code == 255)
+
+
+def test_clocks_are_locked_and_given_back(tmp_path):
+    store = str(tmp_path / "store")
+    assert simulate.clocks(["--store", store], False) == ("", 0, False)
+    assert simulate.clocks([], False) == ("", 0, True)
+    assert "MinFreq=918000000 MaxFreq=918000000" in simulate.clocks(["--show"], True)[0]
+    assert simulate.clocks(["--restore", store], True) == ("", 0, False)
 
 
 def test_a_library_is_an_elf_file_with_a_name():

@@ -4,8 +4,9 @@ import queue
 import time
 
 import pytest
-from k3s_standin.kubelet import device_messages as messages
-from k3s_standin.kubelet import devices, injection, node
+from k3s_standin.kubelet import injection, node
+from standin_common import device_messages as messages
+from standin_common import devices
 
 GPU = "nvidia.com/gpu"
 

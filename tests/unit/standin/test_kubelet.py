@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from k3s_standin.kubelet import node, pods, podstatus, probes
+from standin_common import probes
+from k3s_standin.kubelet import node, pods, podstatus
+from standin_common import devices
 
 
 @pytest.mark.parametrize("label, forbidden", [
@@ -28,12 +30,12 @@ def gpu_pod(count):
 
 
 def test_device_that_is_used_up():
-    short = pods.exceeds(gpu_pod(1), [gpu_pod(1)], {"nvidia.com/gpu": "1"})
-    assert pods.rejection(short) == (
+    short = devices.exceeds(gpu_pod(1), [gpu_pod(1)], {"nvidia.com/gpu": "1"})
+    assert devices.out_of(short) == (
         "OutOfnvidia.com/gpu", "Pod was rejected: Node didn't have enough resource: nvidia.com/gpu, requested: 1, used: 1, "
         "capacity: 1")
-    assert pods.exceeds(gpu_pod(1), [], {"nvidia.com/gpu": "1"}) is None
-    assert pods.exceeds({"spec": {"containers": [{}]}}, [], {}) is None
+    assert devices.exceeds(gpu_pod(1), [], {"nvidia.com/gpu": "1"}) is None
+    assert devices.exceeds({"spec": {"containers": [{}]}}, [], {}) is None
 
 
 def test_device_status_follows_capacity():

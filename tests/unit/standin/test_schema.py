@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import pytest
-from k3s_standin.api import quantity, schema
+from standin_common import quantity
+from k3s_standin.api import schema
 
 
 def at(*path):

@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 
 import pytest
-from k3s_standin import pki, supervisor
-from k3s_standin.api.http import Request, Response
+from standin_common import pki
+from k3s_standin import supervisor
+from standin_common.http import Request, Response
 
 
 @pytest.fixture

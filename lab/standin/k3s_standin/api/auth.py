@@ -9,7 +9,7 @@ import json
 import time
 from dataclasses import dataclass
 
-from . import errors
+from . import errors, selectors
 
 READ = {"get", "list", "watch"}
 
@@ -133,7 +133,13 @@ class Authorizer:
             found = self._objects.find("clusterroles", None, role["name"])
         else:
             found = self._objects.find("roles", binding["metadata"].get("namespace"), role["name"])
-        return (found or {}).get("rules") or []
+        found = found or {}
+        rules = list(found.get("rules") or [])
+        for selector in (found.get("aggregationRule") or {}).get("clusterRoleSelectors") or []:
+            for other in self._objects.all("clusterroles"):
+                if selectors.matches(selector, other["metadata"].get("labels") or {}):
+                    rules += other.get("rules") or []
+        return rules
 
 
 def _rule_allows(rule, verb, resource, name, subresource):

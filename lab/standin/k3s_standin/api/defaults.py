@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import random
 
-from . import quantity
+from standin_common import quantity
 
-_TOLERATION_SECONDS = 300
+_NOT_READY, _UNREACHABLE = "node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"
+TOLERATION_SECONDS = {_NOT_READY: 300, _UNREACHABLE: 300}
+_ACCOUNT_FILES = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
 def apply_defaults(resource, obj):
@@ -83,17 +85,34 @@ def _pod(pod):
     _set(status, phase="Pending", qosClass=_qos(spec))
 
 
-def admit_pod(pod):
-    """What the admission plugins add to a new pod: service account, priority, tolerations."""
+def admit_pod(pod, account, seconds, volume):
+    """What the admission plugins add to a new pod: service account and its token, priority, tolerations.
+
+    account: the ServiceAccount, or None; seconds: {taint: how long it is tolerated}; volume: name of the token's volume
+    """
     spec = pod["spec"]
     _set(spec, serviceAccountName="default")
     _set(spec, serviceAccount=spec["serviceAccountName"], priority=0, preemptionPolicy="PreemptLowerPriority")
+    wanted = spec.get("automountServiceAccountToken", (account or {}).get("automountServiceAccountToken", True))
+    if account and wanted:
+        _mount_token(spec, volume)
     tolerations = spec.setdefault("tolerations", [])
-    for key in ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"):
+    for key in (_NOT_READY, _UNREACHABLE):
         if not any(t.get("key") in (key, None, "") and t.get("effect") in ("NoExecute", None, "")
                    for t in tolerations):
             tolerations.append({"key": key, "operator": "Exists", "effect": "NoExecute",
-                                "tolerationSeconds": _TOLERATION_SECONDS})
+                                "tolerationSeconds": seconds[key]})
+
+
+def _mount_token(spec, volume):
+    for container in (spec.get("initContainers") or []) + spec["containers"]:
+        mounts = container.get("volumeMounts") or []
+        if not any(m.get("mountPath") == _ACCOUNT_FILES for m in mounts):
+            container["volumeMounts"] = [*mounts, {"name": volume, "mountPath": _ACCOUNT_FILES, "readOnly": True}]
+    spec["volumes"] = [*(spec.get("volumes") or []), {"name": volume, "projected": {"defaultMode": 420, "sources": [
+        {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}},
+        {"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}},
+        {"downwardAPI": {"items": [{"path": "namespace", "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.namespace"}}]}}]}}]
 
 
 def _qos(spec):

@@ -48,6 +48,7 @@ class Objects:
 
     def __init__(self, store):
         self.store = store
+        self.toleration_seconds = dict(defaults.TOLERATION_SECONDS)
         self.registry = Registry()
         for crd in store.list(self.registry["customresourcedefinitions"]):
             self.registry.define(crd)
@@ -286,7 +287,9 @@ class Objects:
         if runtime_class and not self.find("runtimeclasses", None, runtime_class):
             raise errors.rejected(resource, pod["metadata"]["name"],
                                   f'pod rejected: RuntimeClass "{runtime_class}" not found')
-        defaults.admit_pod(pod)
+        account = self.find("serviceaccounts", pod["metadata"]["namespace"], pod["spec"].get("serviceAccountName") or "default")
+        volume = "kube-api-access-" + "".join(random.choices(_SUFFIX_LETTERS, k=5))
+        defaults.admit_pod(pod, account, self.toleration_seconds, volume)
 
     @staticmethod
     def _check_kind(resource, obj, required=False):

@@ -6,7 +6,7 @@ import http.client
 import socket
 
 from . import errors
-from .http import Response
+from standin_common.http import Response
 
 _HOP_BY_HOP = {"connection", "keep-alive", "transfer-encoding", "upgrade", "host", "content-length", "authorization",
                "te", "trailer", "proxy-authorization", "accept-encoding"}
@@ -77,15 +77,19 @@ def from_kubelet(node, path, query, context):
     """GET on a node's kubelet; the body as bytes."""
     address = next((a["address"] for a in (node.get("status") or {}).get("addresses", [])
                     if a["type"] == "InternalIP"), None)
-    port = 10250
+    # EdgeCore's has another one, on its loopback address only.
+    port = (((node.get("status") or {}).get("daemonEndpoints") or {}).get("kubeletEndpoint") or {}).get("Port") or 10250
     connection = http.client.HTTPSConnection(address, port, timeout=10, context=context)
     try:
         connection.request("GET", path + ("?" + query if query else ""))
         answer = connection.getresponse()
         body = answer.read()
     except (OSError, http.client.HTTPException) as problem:
-        raise errors.ApiError(500, None, f'Get "https://{address}:{port}{path}": '
-                              + _go_text(problem, f"{address}:{port}")) from None
+        said = _go_text(problem, f"{address}:{port}")
+        if port != 10250 and isinstance(problem, ConnectionRefusedError):
+            # The tunnel between K3s' server and its agents tries for nodes that are none, and gives up.
+            said = f"proxy error from 127.0.0.1:6443 while dialing {address}:{port}, code 502: 502 Bad Gateway"
+        raise errors.ApiError(500, None, f'Get "https://{address}:{port}{path}": {said}') from None
     finally:
         connection.close()
     if answer.status != 200:

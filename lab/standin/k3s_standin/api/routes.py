@@ -11,7 +11,7 @@ import yaml
 
 from .. import build_info
 from . import auth, errors, proxy, watch
-from .http import Response
+from standin_common.http import Response
 from .objects import Write
 
 _PATCH_TYPES = {"application/merge-patch+json", "application/json-patch+json",

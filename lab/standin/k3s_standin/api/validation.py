@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from . import quantity, selectors
+from standin_common import quantity
+from . import selectors
 from .errors import bad_request, invalid
 from .schema import ANY, BOOLEAN, INT_OR_STRING, INTEGER, LIST, MAP, NUMBER, OBJECT, QUANTITY, STRING
 

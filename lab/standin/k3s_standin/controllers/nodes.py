@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from .. import log
+from standin_common import log
 from ..api.objects import now, seconds_since
 from . import conditions
 from .scheduler import tolerates
@@ -67,13 +67,15 @@ class NodeInitializer:
             return
 
         def change(obj):
+            finalizers = obj["metadata"].setdefault("finalizers", [])
+            if FINALIZER not in finalizers:
+                finalizers.append(FINALIZER)
+            if not fresh and not role_missing:
+                return                       # a node that is not K3s's own, such as KubeEdge's
             labels = obj["metadata"].setdefault("labels", {})
             labels.update({"beta.kubernetes.io/instance-type": "k3s", "node.kubernetes.io/instance-type": "k3s"})
             if is_server:
                 labels["node-role.kubernetes.io/control-plane"] = "true"
-            finalizers = obj["metadata"].setdefault("finalizers", [])
-            if FINALIZER not in finalizers:
-                finalizers.append(FINALIZER)
             obj["spec"]["providerID"] = f"k3s://{meta['name']}"
             taints = [t for t in obj["spec"].get("taints") or [] if t["key"] != UNINITIALIZED]
             obj["spec"]["taints"] = taints or None
@@ -112,15 +114,16 @@ class NodeMonitor:
 
     watches = {"nodes"}
 
-    def __init__(self, objects, recorder):
-        self._objects, self._recorder = objects, recorder
+    def __init__(self, objects, recorder, grace=GRACE_SECONDS, period=MONITOR_SECONDS):
+        """grace: seconds without a sign of life; period: seconds between two looks"""
+        self._objects, self._recorder, self._grace, self._period = objects, recorder, grace, period
         self._seen = {}      # node -> (renewTime, when this controller saw it change)
         self._tainted = {}   # node uid -> when the NoExecute taint was seen first
         self._marked = set()  # uids of pods marked for deletion
-        self.wake_in = MONITOR_SECONDS
+        self.wake_in = period
 
     def sync(self):
-        self.wake_in = MONITOR_SECONDS
+        self.wake_in = self._period
         for node in self._objects.all("nodes"):
             if not node["metadata"].get("deletionTimestamp"):
                 self._judge(node)
@@ -138,7 +141,7 @@ class NodeMonitor:
             self._seen[name] = (evidence, time.monotonic())
             return
         ready = conditions.find(node, "Ready")
-        if lease and time.monotonic() - seen[1] > GRACE_SECONDS and ready and ready.get("status") != "Unknown":
+        if lease and time.monotonic() - seen[1] > self._grace and ready and ready.get("status") != "Unknown":
             self._mark_unknown(node)
 
     def _mark_unknown(self, node):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from ..api import quantity
+from standin_common import quantity
 from . import conditions
 
 _SELECTOR = "node(s) didn't match Pod's node affinity/selector"

@@ -98,6 +98,9 @@ class _Network:
     def remove_pod(self, _sandbox, _address):
         pass
 
+    def publish_api(self, _address, _port):
+        pass
+
     def set_routes(self, _wanted):
         pass
 

@@ -19,7 +19,7 @@ import threading
 import time
 from pathlib import Path
 
-from .. import log, pki
+from standin_common import log, pki
 
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.lz4", ".tar.bz2")
 QUIET_SECONDS = 2.0      # a file is imported this long after its last change

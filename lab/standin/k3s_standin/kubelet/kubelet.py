@@ -10,16 +10,18 @@ import socket
 import threading
 import time
 import traceback
+import urllib.parse
 from pathlib import Path
 
-from .. import build_info, faults, host, log, pki
-from ..apiclient import Client, Refused, Unreachable, client_context
-from . import device_server, devices, kubelet_server, node, pods
+from standin_common import device_server, devices, host, log, pki
+from .. import build_info, faults
+from standin_common.apiclient import Client, Refused, Unreachable, client_context
+from . import kubelet_server, node, pods
 from .images import ImageStore
 from .network import NetworkError, PodNetwork
-from .probes import run as run_probe
+from standin_common.probes import run as run_probe
 from .runtime import ProcessRuntime
-from .volumes import PODS
+from standin_common.volumes import PODS
 
 _CGROUP_REFUSAL = ("failed to validate kubelet configuration, error: kubelet is configured to not run on a host using "
                    "cgroup v1. cgroup v1 support is unsupported and will be removed in a future release, path: "
@@ -239,6 +241,8 @@ class Kubelet:
             return False
         try:
             self.network.configure(cidr, "host-gw")
+            server = urllib.parse.urlsplit(self.settings.text("server"))
+            self.network.publish_api(server.hostname or self.address, server.port or 6443)
         except NetworkError as problem:
             log.error(f"flannel exited: {problem}")
             return False
@@ -343,8 +347,8 @@ class Kubelet:
         except devices.NotAdmitted as problem:
             worker.rejected = devices.rejection(problem)
         if not worker.rejected and not worker.known():
-            short = pods.exceeds(pod, others, {**allocatable, **self.devices.totals()})
-            worker.rejected = pods.rejection(short) if short else None
+            short = devices.exceeds(pod, others, {**allocatable, **self.devices.totals()})
+            worker.rejected = devices.out_of(short) if short else None
         if worker.rejected:
             self.event(pod, "Warning", worker.rejected[0], worker.rejected[1].split("Pod was rejected: ")[1])
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..api import http as api_http
-from ..api.http import Response
+from standin_common import http as api_http
+from standin_common.http import Response
 from .pods import LOGS
 
 

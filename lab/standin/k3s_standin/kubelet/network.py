@@ -7,10 +7,11 @@ import os
 import subprocess
 from pathlib import Path
 
-from .. import pki
+from standin_common import pki
 
 ALLOCATIONS = Path("/var/lib/cni/networks/cbr0")
 SUBNET_ENV = Path("/run/flannel/subnet.env")
+API_SERVICE = "10.43.0.1/32"
 CLUSTER = "10.42.0.0/16"
 
 
@@ -60,6 +61,14 @@ class PodNetwork:
         check = subprocess.run(["iptables", "-w", "2", "-t", "nat", "-C", *rule], capture_output=True)
         if check.returncode:
             subprocess.run(["iptables", "-w", "2", "-t", "nat", "-A", *rule], capture_output=True)
+
+    @staticmethod
+    def publish_api(address, port):
+        """The one Service that has somebody behind it: that of the API."""
+        for chain in ("PREROUTING", "OUTPUT"):
+            rule = [chain, "-d", API_SERVICE, "-p", "tcp", "--dport", "443", "-j", "DNAT", "--to-destination", f"{address}:{port}"]
+            if subprocess.run(["iptables", "-w", "2", "-t", "nat", "-C", *rule], capture_output=True).returncode:
+                subprocess.run(["iptables", "-w", "2", "-t", "nat", "-A", *rule], capture_output=True)
 
     def set_routes(self, wanted):
         """wanted: {pod CIDR of another node: node address}"""

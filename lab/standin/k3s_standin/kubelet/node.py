@@ -8,8 +8,9 @@ import hashlib
 import json
 import os
 
-from .. import build_info, host
-from ..api import quantity
+from standin_common import host
+from .. import build_info
+from standin_common import quantity
 from ..controllers.nodes import UNINITIALIZED
 
 LEASE_SECONDS = 10.0

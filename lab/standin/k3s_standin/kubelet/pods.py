@@ -13,12 +13,14 @@ import time
 import traceback
 from pathlib import Path
 
-from .. import build_info, pki
-from ..api import quantity
+from standin_common import pki
+from .. import build_info
 from ..api.objects import now
-from ..apiclient import Refused, Unreachable
+from standin_common.apiclient import Refused, Unreachable
 from ..controllers import events
-from . import injection, podstatus, probes, volumes
+from standin_common import probes
+from standin_common import volumes
+from . import injection, podstatus
 from .network import NetworkError
 from .runtime import StartError
 
@@ -626,24 +628,6 @@ def _no_such_registry(reference):
     name, _, version = path.partition("@") if "@" in path else path.rpartition(":")
     return (f'failed to pull and unpack image "{full}": failed to resolve reference "{full}": failed to do request: '
             f'Head "https://{host}/v2/{name}/manifests/{version}": dial tcp: lookup {host}: no such host')
-
-
-def exceeds(pod, others, allocatable):
-    """(resource, asked, used, capacity) of the first device resource that does not fit, or None."""
-    asked = quantity.pod_requests(pod["spec"])
-    for name, amount in asked.items():
-        if quantity.is_extended(name):
-            used = sum(quantity.pod_requests(o["spec"]).get(name, 0) for o in others)
-            capacity = quantity.parse(allocatable.get(name, 0))
-            if used + amount > capacity:
-                return name, amount, used, capacity
-    return None
-
-
-def rejection(short):
-    name, asked, used, capacity = (short[0], *map(quantity.display, short[1:]))
-    return (f"OutOf{name}", f"Pod was rejected: Node didn't have enough resource: {name}, requested: {asked}, used: "
-            f"{used}, capacity: {capacity}")
 
 
 def event_document(pod, kind, reason, message, component, node, field_path):

@@ -1,27 +1,20 @@
 # Copyright (c) 2026 edgeai.sites contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The containerd of a host and its containers: look, let the pure part decide, write what containerd itself accepts."""
+"""NVIDIA's runtime in the containerd of a host: look, let the pure part decide, write what containerd itself accepts."""
 from __future__ import annotations
 
-import fnmatch
-import glob
-import os
-import shutil
-import tempfile
-import time
-
-from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
+from ansible_collections.edgeai.sites.plugins.module_utils.containerd import config
+from ansible_collections.edgeai.sites.plugins.module_utils.containerd.adapters.configuration import (
+    LIMIT,
+    Configuration,
+    Missing,
+    Refused,
+)
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import containerd
 
 EDGECORE = "/etc/kubeedge/config/edgecore.yaml"
 TASKS = ("/run/containerd", "/run/k3s/containerd")
-SERVICE = "containerd.service"
-LIMIT = 1024 * 1024
-
-
-class Refused(Exception):
-    """What is wanted must not be done; nothing was written."""
 
 
 def refuse_in_use(host):
@@ -48,116 +41,56 @@ def pods_in_use(host):
     return sorted(found - {""})
 
 
-class Containerd:
-    """The runtime in containerd's configuration. ``host`` is where to read and run, see ``host.sources.LocalHost``."""
+class Containerd(Configuration):
+    """The runtime in containerd's configuration."""
 
-    def __init__(self, host, check_mode=False, monotonic=time.monotonic):
-        self.host, self.check_mode, self.monotonic = host, check_mode, monotonic
-        self.diffs, self.restart_reasons, self.warnings = [], [], []
+    drop_in = containerd.PATH
 
     def present(self):
         """Make it the runtime of all pods; raises Refused before anything is written."""
         if not self.check_mode and not self.host.exists(containerd.BINARY):
             raise Refused("Found: no %s. Wanted: the runtime that containerd is to start. Remedy: run the module nvidia_runtime first."
                           % containerd.BINARY)
-        main = self.host.read(containerd.CONFIG, LIMIT)
-        before = self._dump(main or "", None)
+        main = self.host.read(config.CONFIG, LIMIT)
+        try:
+            before = self.dump(main or "", {self.drop_in: None})
+        except Missing:
+            if not self.check_mode:
+                raise
+            # On a bare host the step before would have brought it.
+            self.restart_reasons.append("its configuration would know the NVIDIA runtime")
+            return
         systemd = self._driver(before)
-        new_main = containerd.created(containerd.config_version(before)) if main is None else containerd.with_import(main)
+        new_main = config.with_import(main, self.drop_in) if main is not None else config.created(
+            config.config_version(before), self.drop_in)
         for text in containerd.drop_ins(before, main, systemd):
-            bad = containerd.problems(before, self._dump(new_main, text), systemd)
+            bad = containerd.problems(before, self.dump(new_main, {self.drop_in: text}), systemd)
             if not bad:
                 break
         else:
             raise Refused("containerd's configuration would not be what is wanted; nothing was written. %s" % "; ".join(bad))
-        changed = self._write(containerd.PATH, text)
-        changed = self._write(containerd.CONFIG, new_main) or changed
+        changed = self.write(self.drop_in, text)
+        changed = self.write(config.CONFIG, new_main) or changed
         if changed:
-            self._restart("its configuration knows the NVIDIA runtime now")
-        elif self._runs_since_before():
-            self._restart("it runs since before its configuration was written")
+            self.restart_reasons.append("its configuration knows the NVIDIA runtime now")
+        elif self.runs_since_before():
+            self.restart_reasons.append("it runs since before its configuration was written")
 
     def absent(self):
         """Take it out again; raises Refused while a container needs it."""
-        main = self.host.read(containerd.CONFIG, LIMIT)
-        there = self.host.exists(containerd.PATH)
-        if not there and (main is None or containerd.without_import(main) == main):
+        main = self.host.read(config.CONFIG, LIMIT)
+        if not self.host.exists(self.drop_in) and (main is None or config.without_import(main, self.drop_in) == main):
             return
         refuse_in_use(self.host)
-        if main is not None and main in (containerd.created(2), containerd.created(3)):
-            self._remove(containerd.CONFIG)
-        elif main is not None:
-            self._write(containerd.CONFIG, containerd.without_import(main))
-        if there:
-            self._remove(containerd.PATH)
-        self._restart("the NVIDIA runtime is to be removed")
+        self.take_out()
+        self.restart_reasons.append("the NVIDIA runtime is to be removed")
 
     def _driver(self, dump):
         text = self.host.read(EDGECORE)
-        systemd = containerd.wants_systemd(dump, text)
-        if systemd != containerd.runc_systemd(dump):
+        systemd = config.wants_systemd(dump, text)
+        if systemd != config.runc_systemd(dump):
             self.warnings.append(
                 "EdgeCore's cgroupDriver is %s and runc's SystemdCgroup is %s; the NVIDIA runtime follows EdgeCore. Set "
                 "SystemdCgroup of runc in %s to the same." % (
-                    containerd.edgecore_driver(text), str(containerd.runc_systemd(dump)).lower(), containerd.CONFIG))
+                    config.edgecore_driver(text), str(config.runc_systemd(dump)).lower(), config.CONFIG))
         return systemd
-
-    def _dump(self, main, text):
-        """containerd's own view of the main file with its imports, ours being ``text`` or none; asked on copies."""
-        folder = tempfile.mkdtemp(prefix="edgeai-containerd-")
-        try:
-            ours = os.path.join(folder, "nvidia.toml")
-            paths = []
-            for pattern in containerd.imports(main):
-                found = {path[len(self.host.path("/")) - 1:] for path in glob.glob(self.host.path(pattern))} - {containerd.PATH}
-                if text is not None and fnmatch.fnmatchcase(containerd.PATH, pattern):
-                    found.add(containerd.PATH)
-                paths += [ours if path == containerd.PATH else self.host.path(path) for path in sorted(found)]
-            config = os.path.join(folder, "config.toml")
-            replace(ours, text or "", 0o600)
-            replace(config, containerd.with_imports(main, paths), 0o600)
-            code, output = self.host.run("containerd", "-c", config, "config", "dump", timeout=30)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        if code == 127:
-            raise Refused("Found: no containerd on this host. Wanted: the container engine of EdgeCore. Remedy: install containerd "
-                          "first; with K3s there is nothing to do here.")
-        if code:
-            raise Refused("Nothing was written, because containerd refuses %s: %s" % (
-                "its configuration as it is; correct it first" if text is None else "the configuration with the NVIDIA runtime",
-                " / ".join(output.strip().splitlines()[-3:]).replace(folder, "")))
-        # Its log comes along.
-        return "".join(line for line in output.splitlines(True) if not line.startswith('time="'))
-
-    def _runs_since_before(self):
-        """After a run that died between writing and restarting. Of our file only: others' may be meant for later."""
-        _code, output = self.host.run("systemctl", "show", "-p", "ActiveState,ActiveEnterTimestampMonotonic", SERVICE)
-        state = dict(line.partition("=")[::2] for line in output.splitlines())
-        started = state.get("ActiveEnterTimestampMonotonic", "")
-        if state.get("ActiveState") != "active" or not started.isdigit():
-            return False
-        runs = self.monotonic() - int(started) / 1e6
-        return self.host.now() - os.stat(self.host.path(containerd.PATH)).st_mtime < runs
-
-    def _restart(self, reason):
-        self.restart_reasons.append(reason)
-
-    def _write(self, path, text):
-        before = self.host.read(path, LIMIT)
-        if before == text:
-            return False
-        self._diff(path, before or "", text)
-        if not self.check_mode:
-            os.makedirs(os.path.dirname(self.host.path(path)), mode=0o755, exist_ok=True)
-            # Registries may have passwords; containerd is root.
-            replace(self.host.path(path), text, 0o600 if path == containerd.PATH else self.host.mode(path) or 0o644)
-        return True
-
-    def _remove(self, path):
-        self._diff(path, self.host.read(path, LIMIT) or "", "")
-        if not self.check_mode:
-            os.unlink(self.host.path(path))
-
-    def _diff(self, path, before, after):
-        self.diffs.append({"before_header": path, "after_header": path,
-                           "before": containerd.shown(before), "after": containerd.shown(after)})

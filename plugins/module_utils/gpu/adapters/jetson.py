@@ -6,10 +6,10 @@ from __future__ import annotations
 
 import os
 
+from ansible_collections.edgeai.sites.plugins.module_utils.containerd.adapters.configuration import Refused
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import power
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters.engine import Refused
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters.system import Failed
 from ansible_collections.edgeai.sites.plugins.module_utils.host.verdict import passed, warned
+from ansible_collections.edgeai.sites.plugins.module_utils.packages.tool import Failed
 
 SECONDS = 60
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 import glob
 import os
 
+from ansible_collections.edgeai.sites.plugins.module_utils.containerd.adapters.configuration import Refused
 from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import cdi, csv, driver, packages, toolkit_config
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters import jetson, system
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters.engine import Refused, refuse_in_use
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters.engine import refuse_in_use
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.detect import DGPU, TEGRA, detect
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.verdicts import judge_gpu
 from ansible_collections.edgeai.sites.plugins.module_utils.host import evidence
 from ansible_collections.edgeai.sites.plugins.module_utils.host.verdict import REFUSING, failed, passed, warned
+from ansible_collections.edgeai.sites.plugins.module_utils.packages import tool
 
 RUNTIME = "/usr/bin/nvidia-container-runtime"
 REFRESH = ("nvidia-cdi-refresh.path", "nvidia-cdi-refresh.service")
@@ -30,11 +32,11 @@ class Runtime:
     def __init__(self, host, params, check_mode=False):
         self.host, self.params, self.check_mode = host, params, check_mode
         self.actions, self.verdicts, self.diffs = [], [], []
-        self.kind = system.package_format(host)
+        self.kind = tool.package_format(host)
         self.had_runtime = host.exists(RUNTIME)
 
     def present(self):
-        """Bring everything to what is wanted; raises Refused before and system.Failed while something is changed."""
+        """Bring everything to what is wanted; raises Refused before and tool.Failed while something is changed."""
         found = evidence.collect(self.host, only=("os", "nvidia"))
         gpu = detect(found["nvidia"])
         self._refuse(judge_gpu(found, {
@@ -55,7 +57,7 @@ class Runtime:
             self._cdi(gpu)
         else:
             self._power(mode)
-        return driver.reboot_reasons(gpu)
+        return self._reboot_reasons(gpu)
 
     def absent(self):
         """Remove what ``present`` brings; the driver stays."""
@@ -65,7 +67,7 @@ class Runtime:
             raise Refused("default-runtime: nvidia is in %s: K3s would not start again without the runtime. Take it out of "
                           "k3s_config and run the step k3s first" % K3S_CONFIG)
         refuse_in_use(self.host)
-        have = system.installed(self.host, self.kind, self.params["packages"] + list(packages.TOOLKIT))
+        have = tool.installed(self.host, self.kind, self.params["packages"] + list(packages.TOOLKIT))
         self._carry_out(packages.absent(have, self.params["packages"]))
         for path, reason in ((driver.UPGRADES_FILE, "nothing is kept from upgrades any more"),
                              (toolkit_config.PATH, "its program is gone"), (cdi.REFRESHED, "nobody keeps it fresh any more")):
@@ -109,8 +111,8 @@ class Runtime:
         if not self.kind:
             raise Refused("neither dpkg nor rpm is on this host. Put the toolkit into its image and set nvidia_runtime_packages: []")
         names = list(dict.fromkeys(wanted + list(packages.TOOLKIT + packages.OLD)))
-        have = system.installed(self.host, self.kind, names)
-        offered = system.files(self.host, self.kind, self.params["package_dir"])
+        have = tool.installed(self.host, self.kind, names)
+        offered = tool.files(self.host, self.kind, self.params["package_dir"])
         if self.check_mode and not offered and any(name not in have for name in wanted):
             # On a clean host the step before would have put them there.
             self._act("install", ", ".join(name for name in wanted if name not in have), "not installed", None)
@@ -126,7 +128,7 @@ class Runtime:
     def _carry_out(self, actions):
         for action in actions:
             names = ", ".join(os.path.basename(target) for target in action.targets)
-            self._act(action.kind, names, action.reason, lambda action=action: system.carry_out(self.host, self.kind, action))
+            self._act(action.kind, names, action.reason, lambda action=action: tool.carry_out(self.host, self.kind, action))
 
     def _upgrades(self):
         wanted = self.params["hold"] and self.params["gpu"] == DGPU and self.host.exists(os.path.dirname(driver.UPGRADES_FILE))
@@ -136,14 +138,30 @@ class Runtime:
             self._remove(driver.UPGRADES_FILE, "nothing is kept from upgrades any more")
 
     def _load(self, gpu, plan):
-        """A driver that was just installed is loaded at once where nothing stands in the way."""
-        if not plan.packages or not any(action["kind"] == "install" for action in self.actions) or self.check_mode:
+        """A driver that is installed is loaded at once where nothing stands in the way."""
+        if not plan.packages:
             return gpu
-        gpu = detect(evidence.collect(self.host, only=("nvidia",))["nvidia"])
+        if any(action["kind"] == "install" for action in self.actions):
+            if self.check_mode:
+                return gpu
+            gpu = detect(evidence.collect(self.host, only=("nvidia",))["nvidia"])
         if not gpu.driver.loaded and not gpu.driver.nouveau:
-            self._act("load", "nvidia", "the driver is installed and not loaded", lambda: self.host.run("modprobe", "nvidia", timeout=120))
+            self._act("load", "nvidia", "the driver is installed and not loaded", self._modprobe)
             gpu = detect(evidence.collect(self.host, only=("nvidia",))["nvidia"])
         return gpu
+
+    def _reboot_reasons(self, gpu):
+        """Only for what this role installed: verify has refused the host before, and skip does not look."""
+        return driver.reboot_reasons(gpu) if self.params["driver"] == "install" else []
+
+    def _modprobe(self):
+        code, output = self.host.run("modprobe", "nvidia", timeout=120)
+        if code:
+            self._refuse([failed(
+                "gpu", "the driver is installed, and cannot be loaded: %s" % (" / ".join(output.strip().splitlines()[-3:]) or code),
+                "the NVIDIA driver loaded",
+                "journalctl -k says why. A key that was rejected: take signed modules (Secure Boot). No such module for this kernel: "
+                "reboot into the kernel that the packages are for. No such device: the driver does not know this GPU.")])
 
     def _cdi(self, gpu):
         self._stale_manual(gpu)
@@ -158,15 +176,16 @@ class Runtime:
                 self._act("enable", unit, "the specification is gone after each boot", lambda unit=unit: system.systemctl(self.host, "enable", unit))
         if state[REFRESH[0]].get("ActiveState") != "active":
             self._act("start", REFRESH[0], "it does not run", lambda: system.systemctl(self.host, "start", REFRESH[0]))
+        if self._reboot_reasons(gpu):
+            return  # until then the driver answers nobody, and the unit would only fail
         why = self._refresh_needed(gpu)
         if why:
             self._act("refresh", cdi.REFRESHED, why, lambda: system.systemctl(self.host, "restart", REFRESH[1]))
             why = "" if self.check_mode else self._refresh_needed(gpu)
-        reboot = driver.reboot_reasons(gpu)
-        if why and not reboot:
+        if why:
             self._refuse([failed("gpu_cdi", "%s: %s" % (cdi.REFRESHED, why), "every GPU of this host in it",
                                  "journalctl -u %s; nvidia-smi -L; it needs nvidia-smi and a loaded driver." % REFRESH[1])])
-        elif not why:
+        else:
             spec = cdi.parse(self.host.read(cdi.REFRESHED, 1024 * 1024) or "")
             self.verdicts.append(passed("gpu_cdi", "devices %s" % (", ".join(spec.devices) or "to be made"), "every GPU of this host"))
 

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import stat
 
-from ansible_collections.edgeai.sites.plugins.module_utils.files import sha256_of
+from ansible_collections.edgeai.sites.plugins.module_utils import started
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s import evidence, identity, nvidia, paths, token
 
 READ_LIMIT = 1024 * 1024  # bytes; every file read whole here is a small text
@@ -38,30 +37,10 @@ def mode(path: str) -> int | None:
         return None
 
 
-def sha256(path: str) -> str:
-    """Hash of a file of any size."""
-    with open(path, "rb") as stream:
-        return sha256_of(stream)
-
-
-def recorded() -> evidence.Record | None:
+def recorded() -> started.Record | None:
     """What K3s noted when it was started, or None."""
     text = read(paths.STARTED)
-    return evidence.parse(text) if text else None
-
-
-def on_disk(runtime: str, planned: dict[str, str], known: evidence.Record | None) -> evidence.Record:
-    """The same as the record, for what is on disk once ``planned`` (path -> text) has been written."""
-    hashes = {path: hashlib.sha256(text.encode("utf-8")).hexdigest() for path, text in planned.items()}
-    for patterns in evidence.watched(runtime).values():
-        for path in (path for pattern in patterns for path in glob.glob(pattern)):
-            if path not in hashes and not evidence.ignored(path):
-                hashes[path] = sha256(path)
-    binary = os.stat(paths.BINARY) if os.path.exists(paths.BINARY) else None
-    binary_stat = (binary.st_size, int(binary.st_mtime), binary.st_ino) if binary else None
-    if binary and known and known.binary_stat != binary_stat:
-        hashes[paths.BINARY] = sha256(paths.BINARY)
-    return evidence.Record(binary_stat, hashes)
+    return started.parse(text, evidence.ignored) if text else None
 
 
 def nvidia_runtime() -> nvidia.Found:

@@ -11,11 +11,12 @@ import time
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
+from ansible_collections.edgeai.sites.plugins.module_utils import node_labels, started, systemd
+from ansible_collections.edgeai.sites.plugins.module_utils.files import on_disk, replace
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s import (
-    evidence, identity, join, keys, labels, nvidia, paths, render, token,
+    evidence, identity, join, keys, nvidia, paths, render, token,
 )
-from ansible_collections.edgeai.sites.plugins.module_utils.k3s.adapters import files, http, systemd
+from ansible_collections.edgeai.sites.plugins.module_utils.k3s.adapters import files, http
 
 JOIN_PATIENCE = 10.0  # seconds for a server that is just starting
 
@@ -83,13 +84,18 @@ class Node:
         unit = systemd.state(properties)
         running = unit.active not in ("inactive", "failed", "")
         texts = {change.path: change.text for change in changes}
-        reasons = evidence.restart_reasons(known, files.on_disk(self.runtime, texts, known), self.runtime)
+        watched = evidence.watched(self.runtime)
+        reasons = started.restart_reasons(known, on_disk(watched, texts, known, evidence.ignored), watched)
+        unloaded = systemd.unloaded(paths.unit_file(self.runtime), properties)
+        # The unit noted it at its last start, and runs without it all the same.
+        if unloaded and "unit" not in reasons:
+            reasons.append("unit")
         if running:
             reason, warning = nvidia.restart_reason(self._nvidia)
             reasons += [reason] if reason else []
             warnings += [warning] if warning else []
         return Plan(changes,
-                    reload=paths.unit_file(self.runtime) in texts or properties.get("NeedDaemonReload") == "yes",
+                    reload=paths.unit_file(self.runtime) in texts or properties.get("NeedDaemonReload") == "yes" or bool(unloaded),
                     enable=properties.get("UnitFileState") != "enabled",
                     restart_reasons=reasons if running else [],
                     running=unit.active == "active", joined=self._existing.joined, warnings=warnings + self._foreign_files())
@@ -108,7 +114,7 @@ class Node:
         user = dict(self.params["config"], **self.params["secret_config"])
         problems = keys.check_config(user, self.runtime)
         problems += keys.check_env(dict(self.params["env"], **self.params["secret_env"]))
-        problems += labels.check(self.params["labels"])
+        problems += node_labels.check(self.params["labels"])
         if self.params["token"]:
             wrong = token.problem_for(self.params["token"], self.runtime, not self.params["server_url"]
                                       and not self._existing.datastore)

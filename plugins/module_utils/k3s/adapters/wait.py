@@ -8,8 +8,10 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from ansible_collections.edgeai.sites.plugins.module_utils.k3s import journal, labels, paths, ready
-from ansible_collections.edgeai.sites.plugins.module_utils.k3s.adapters import files, http, systemd
+from ansible_collections.edgeai.sites.plugins.module_utils import node_labels, systemd
+from ansible_collections.edgeai.sites.plugins.module_utils.journal import Finding
+from ansible_collections.edgeai.sites.plugins.module_utils.k3s import journal, paths, ready
+from ansible_collections.edgeai.sites.plugins.module_utils.k3s.adapters import files, http
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s.adapters.node import installed_version
 
 FIRST_PAUSE = 0.25   # seconds; doubled up to LAST_PAUSE
@@ -22,7 +24,7 @@ class Outcome(NamedTuple):
 
     verdict: ready.Verdict
     samples: list[ready.Sample]
-    findings: list[journal.Finding]
+    findings: list[Finding]
     lines: list[str]
 
 
@@ -59,20 +61,20 @@ class Service:
             samples.append(self._sample())
             waited = time.monotonic() - begun
             if waited >= JOURNAL_AFTER:
-                lines = systemd.journal(self._run, self.unit, self._since)
-            hopeless = any(finding.decisive for finding in journal.findings(lines))
+                lines = systemd.journal(self._run, self.unit, "k3s", self._since)
+            hopeless = any(finding.decisive for finding in journal.READER.findings(lines))
             verdict = ready.judge(samples, self.wanted, hopeless)
             if verdict.state == ready.READY:
                 return Outcome(verdict, samples, [], [])
             if verdict.state == ready.FAILED or waited >= seconds:
-                lines = systemd.journal(self._run, self.unit, self._since)
-                return Outcome(verdict, samples, journal.findings(lines), lines)
+                lines = systemd.journal(self._run, self.unit, "k3s", self._since)
+                return Outcome(verdict, samples, journal.READER.findings(lines), lines)
             time.sleep(pause)
             pause = min(pause * 2, LAST_PAUSE)
 
     def reconcile_labels(self, node: dict[str, Any], wanted: dict[str, str], check_mode: bool) -> dict[str, Any]:
         """Bring our labels on the node up to date; the patch that was (or would be) sent, ``{}`` for none."""
-        patch = labels.plan(node, wanted)
+        patch = node_labels.plan(node, wanted)
         if patch and not check_mode:
             api = http.KubeletApi(self.wanted.node_name)
             try:

@@ -272,7 +272,7 @@ def test_full_disk(site, monkeypatch):
     ({"bundle": "/nowhere"}, "no bundle at /nowhere.*bundle.yml"),
     ({"images": ["vision:9"]}, r"vision:1 \(amd64\)"),
     ({"arch": "arm64"}, "no K3s of one version for arm64"),
-    ({"runtime": "edgecore"}, "value of runtime must be one of"),
+    ({"runtime": "kubelet"}, "value of runtime must be one of"),
     ({"imags": []}, "imags"),
 ])
 def test_bad_arguments(site, args, message):

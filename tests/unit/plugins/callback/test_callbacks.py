@@ -22,14 +22,15 @@ def _play(tmp_path):
     host = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "edge_site": "hall",
             "edge_fleet": "demo", "edge_runtime": "k3s_agent", "edge_lines": ["line-a"]}
     inventory = tmp_path / "hosts.yml"
-    inventory.write_text(yaml.safe_dump({"sites": {"hosts": {"camera-a": host, "camera-b": host}}}))
+    inventory.write_text(yaml.safe_dump({"sites": {"hosts": {"camera-a": host, "camera-b": host}}, "nobody": {}}))
     report = tmp_path / "report/report.json"
 
-    def play(*tasks, name="K3s | Start", arguments=(), again=None):
+    def play(*tasks, name="K3s | Start", arguments=(), again=None, nobody=()):
         playbook = tmp_path / "play.yml"
         plays = [{"name": name, "hosts": "sites", "gather_facts": False, "tasks": list(tasks)}]
         if again:
-            plays.append({"name": again, "hosts": "sites", "gather_facts": False, "tasks": []})
+            plays.append({"name": again, "hosts": "sites", "gather_facts": False, "tasks": list(tasks)})
+        plays += [{"name": title, "hosts": "nobody", "gather_facts": False, "tasks": list(tasks)} for title in nobody]
         playbook.write_text(yaml.safe_dump(plays))
         done = subprocess.run(
             [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, playbook, *arguments],
@@ -83,11 +84,13 @@ def test_a_run_with_nothing_to_say_leaves_the_last_report_alone(play):
 
 
 def test_steps_are_named_after_the_plays_and_changes_are_shown(play):
-    code, text, _report = play({"name": "Touch", "ansible.builtin.command": "true"}, again="K3s | And more")
+    code, text, _report = play({"name": "Touch", "ansible.builtin.command": "true"}, again="K3s | And more",
+                               nobody=["K3s | For others", "GPUs | Prove", "GPUs | Judge"])
     assert code == 0
     assert "K3s         Start" in text and "K3s         And more" in text
     assert "changed  camera-b  Touch" in text
-    assert text.count("2 hosts, 2 changes") == 1
+    assert text.count("2 hosts, 4 changes") == 1
+    assert "For others" not in text and text.count("GPUs        no host of this run takes part") == 1
 
 
 def test_loud_runs_print_what_the_default_callback_prints(play):

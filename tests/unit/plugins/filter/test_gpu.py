@@ -22,27 +22,31 @@ BUNDLE = {"schema": 1, "artifacts": [image(name, version, arch) for arch in ("am
 
 
 def test_the_nodes_with_a_gpu_and_what_their_hosts_say():
-    assert NODES == [{"name": "camera-a", "kind": "dgpu", "arch": "amd64", "count": 2, "replicas": "2"},
-                     {"name": "camera-b", "kind": "tegra", "arch": "arm64"}]
-    assert F["gpu_nodes"](SITE) == [{"name": "camera-a", "kind": "dgpu", "arch": "amd64"}, NODES[1]]
-    assert [item["name"] for item in F["gpu_nodes"](SITE, runtimes=["edgecore"])] == ["far"]
+    assert NODES == [
+        {"name": "camera-a", "kind": "dgpu", "arch": "amd64", "runtime": "k3s_agent", "count": 2, "replicas": "2"},
+        {"name": "camera-b", "kind": "tegra", "arch": "arm64", "runtime": "k3s_agent"},
+        {"name": "far", "kind": "dgpu", "arch": "amd64", "runtime": "edgecore"}]
+    assert F["gpu_nodes"](SITE)[1:] == NODES[1:]
 
 
 def test_images_come_from_the_bundle_by_digest_and_architecture():
     images = F["gpu_images"](NODES, BUNDLE)
     assert sorted(images) == ["amd64", "arm64"] and "@sha256:a" in images["amd64"] and "@sha256:b" in images["arm64"]
     sets = [thing for thing in F["gpu_manifests"](NODES, BUNDLE) if thing["kind"] == "DaemonSet"]
-    assert ["@sha256:" + x in s["spec"]["template"]["spec"]["containers"][0]["image"] for s, x in zip(sets, "ab")] == [True] * 2
+    assert ["@sha256:" + x in s["spec"]["template"]["spec"]["containers"][0]["image"] for s, x in zip(sets, "aab")] == [True] * 3
 
 
-def test_labels_for_all_k3s_nodes_of_the_site():
-    joined = [{"metadata": {"name": name}} for name in ("server", "camera-a", "camera-b", "far")]
-    assert [patch["metadata"]["name"] for patch in F["gpu_node_labels"](NODES, SITE, joined)] == ["camera-a", "camera-b"]
+def test_labels_for_all_nodes_of_the_site_and_for_no_other():
+    joined = [{"metadata": {"name": name}} for name in ("server", "camera-a", "camera-b", "far", "another-site")]
+    patches = F["gpu_node_labels"](NODES, SITE, joined, "hall")
+    assert [patch["metadata"]["name"] for patch in patches] == ["camera-a", "camera-b", "far"]
+    assert {patch["metadata"]["labels"]["edgeai.sites/site"] for patch in patches} == {"hall"}
 
 
 def test_capacity():
     assert F["gpu_capacity"](NODES) == {"camera-a": {"allocatable": 4, "shared": True},
-                                        "camera-b": {"allocatable": 1, "shared": False}}
+                                        "camera-b": {"allocatable": 1, "shared": False},
+                                        "far": {"allocatable": 1, "shared": False}}
 
 
 @pytest.mark.parametrize("call, words", [

@@ -24,7 +24,14 @@ def test_manifests_and_targets_name_the_same_deployments():
                for o, target in zip(objects[1:], targets))
 
 
-@pytest.mark.parametrize("name", sorted(FILTERS))
+def test_nodes_get_the_version_of_their_runtime():
+    site = [{"name": "s", "runtime": "k3s_server"}, {"name": "e", "runtime": "edgecore"}]
+    assert FILTERS["inference_nodes"](site, "v1.36.5+k3s1", "v1.23.1") == [
+        {"name": "s", "runtime": "k3s_server", "version": "v1.36.5+k3s1"},
+        {"name": "e", "runtime": "edgecore", "version": "v1.23.1"}]
+
+
+@pytest.mark.parametrize("name", ["inference_manifests", "inference_targets"])
 @pytest.mark.parametrize("workloads, bundle, words", [
     ([workload(prot=1)], BUNDLE, "did you mean 'port'"),
     ([workload(runs_on={"lines": ["x"]})], BUNDLE, "no line 'x'"),

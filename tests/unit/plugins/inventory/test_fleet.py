@@ -57,7 +57,7 @@ def listed(inventory):
 
 def test_demo_and_plain_yaml_are_the_same_inventory():
     demo = listed("demo")
-    assert sorted(demo["_meta"]["hostvars"]) == ["camera-a", "camera-b", "hall1-server"]
+    assert sorted(demo["_meta"]["hostvars"]) == ["camera-a", "camera-b", "central", "gate-box", "hall1-server"]
     assert demo == listed("plain")
 
 
@@ -70,6 +70,8 @@ def test_factories_are_what_the_readme_says():
     assert runtimes["edgecore"] > 30 and runtimes["k3s_agent"] > 100
     kubeedge = {host.groups[0] for host in nodes.values() if "edgecore_nodes" in host.groups}
     assert len(kubeedge) == 3
+    places = {layout.groups[site].variables["edge_cloudcore"]["place"] for site in kubeedge}
+    assert places == {"cloud", "pune-motors"}
     assert {host.variables["edge_arch"] for host in nodes.values()} == {"amd64", "arm64", "arm"}
     assert {host.variables["edge_gpu"] for host in nodes.values()} == {"none", "dgpu", "tegra"}
     assert [name for name, host in layout.hosts.items() if "cloud" in host.groups]

@@ -9,6 +9,7 @@ import json
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
+from ansible_collections.edgeai.sites.plugins.module_utils.containerd import config
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import containerd, toolkit_config
 from ansible_collections.edgeai.sites.plugins.modules import containerd_nvidia, nvidia_runtime, nvidia_toolkit_config
 
@@ -127,7 +128,7 @@ def test_containerd(run, engine):
     predicted = run(containerd_nvidia, True)
     first = run(containerd_nvidia)
     assert (predicted["changed"], first["restart_reasons"]) == (True, predicted["restart_reasons"])
-    assert [part["after_header"] for part in first["diff"]] == [containerd.PATH, containerd.CONFIG]
+    assert [part["after_header"] for part in first["diff"]] == [containerd.PATH, config.CONFIG]
     second = run(containerd_nvidia)
     assert (second["changed"], second["diff"], second["restart_reasons"]) == (False, [], [])
     assert run(containerd_nvidia, state="absent")["restart_reasons"] == ["the NVIDIA runtime is to be removed"]
@@ -147,7 +148,7 @@ def test_containerd_that_cannot_be_written(run, engine):
 def test_containerd_warns_of_two_cgroup_drivers(run, engine, monkeypatch):
     shown = []
     monkeypatch.setattr(containerd_nvidia.AnsibleModule, "warn", lambda module, text: shown.append(text))
-    monkeypatch.setattr(containerd, "wants_systemd", lambda dump, text: not containerd.runc_systemd(dump))
+    monkeypatch.setattr(config, "wants_systemd", lambda dump, text: not config.runc_systemd(dump))
     engine.systemd = "true"
     run(containerd_nvidia)
     assert len(shown) == 1 and "the NVIDIA runtime follows EdgeCore" in shown[0]

@@ -24,6 +24,10 @@ GOOD = {
          "source": "/srv/images"},
         {"name": "nvidia-container-toolkit-base", "kind": "package", "version": "1.20.0-1",
          "file": "nvidia/{name}_{version}_{arch}.deb", "architectures": ["amd64", "arm64"]},
+        {"name": "edgecore", "kind": "binary", "version": "v1.23.1", "file": "kubeedge/{version}/ke-{version}-{arch}.tar.gz",
+         "member": "ke-{version}/edge/edgecore", "checksum": "kubeedge/{version}/sum-{arch}.txt",
+         "sha256": {"ke-v1.23.1-arm64.tar.gz": A}},
+        {"name": "crd-rules", "kind": "manifest", "version": "v1.23.1", "file": "kubeedge/{version}/rules.yaml"},
     ],
 }
 
@@ -40,12 +44,15 @@ def changed(entry, **values):
 
 
 def test_good_lock():
-    k3s, vision, jetson, toolkit = parse_lock(GOOD).artifacts
+    k3s, vision, jetson, toolkit, edgecore, rules = parse_lock(GOOD).artifacts
     assert (k3s.kind, k3s.version, k3s.sha256["k3s"]) == ("k3s", "v1.36.5+k3s1", A)
     assert vision.file_for("arm64") == "images/vision-1-arm64.tar"
     assert vision.architectures == ("amd64", "arm64", "arm")
     assert toolkit.file_for("arm64") == "nvidia/nvidia-container-toolkit-base_1.20.0-1_arm64.deb"
     assert (jetson.architectures, jetson.source) == (("arm64",), "/srv/images")
+    assert edgecore.file_for("arm") == "kubeedge/v1.23.1/ke-v1.23.1-arm.tar.gz"
+    assert (edgecore.member_for("arm"), edgecore.checksum_for("arm")) == ("ke-v1.23.1/edge/edgecore", "kubeedge/v1.23.1/sum-arm.txt")
+    assert (rules.architectures, rules.file_for("any"), rules.member_for("any")) == (("any",), "kubeedge/v1.23.1/rules.yaml", None)
 
 
 @pytest.mark.parametrize("document, message", [
@@ -90,6 +97,14 @@ def test_good_lock():
     (changed(3, file="{name}/../{arch}.deb"), "plain relative path"),
     (changed(3, file="{os}_{arch}.deb"), "no braces but {arch}, {name} and {version}"),
     (changed(3, sha256={"nvidia-container-toolkit-base_1.20.0-1_x86_64.deb": A}), "did you mean"),
+    (changed(4, member=None), "lacks member"),
+    (changed(4, member="../edgecore"), "relative path"),
+    (changed(4, checksum="sums/{os}.txt"), r"checksum is not a plain.*no braces but \{arch\} and \{version\}"),
+    (changed(4, version="1"), "such as v1.23.1"),
+    (changed(4, file="kubeedge/{arch}.zip"), "ends in .tar.gz"),
+    (changed(3, member="edgecore"), "unknown key"),
+    (changed(5, architectures=["amd64"]), "unknown key"),
+    (changed(5, file="rules.json"), "ends in .yaml"),
     (changed(0, sha256={"k3s": "A" * 64}), "64 lower-case"),
     (changed(0, sha256={"k3s": 5}), "wrong type"),
     (changed(0, sha256={"k3s-arm": A}), "did you mean"),
@@ -113,4 +128,4 @@ def test_versions_and_architectures_of_packages(version, ending, arm):
 def test_a_package_may_be_there_in_both_formats():
     both = changed(3)
     both["artifacts"].append(dict(both["artifacts"][3], file="nvidia/{name}-{version}.{arch}.rpm"))
-    assert [artifact.format for artifact in parse_lock(both).artifacts[3:]] == ["deb", "rpm"]
+    assert [artifact.format for artifact in parse_lock(both).artifacts if artifact.kind == "package"] == ["deb", "rpm"]

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import BundleError
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.images import image_reference
-from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import Artifact, Image, Manifest
+from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import Artifact, Image, Manifest, Tarball
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.packages import gpu_packages, of_format
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.placement import placements
 
@@ -72,7 +72,7 @@ def test_version_is_chosen_or_asked_for():
 @pytest.mark.parametrize("manifest, runtime, arch, images, version, message", [
     (BUNDLE, "k3s_agent", "arm64", [], "", "no K3s of one version for arm64.*architectures in the bundle: amd64, arm"),
     (BUNDLE, "k3s_agent", "amd64", [], V2, "Found: %s for amd64" % V1.replace("+", r"\+")),
-    (BUNDLE, "edgecore", "amd64", [], "", "runtime is not served"),
+    (BUNDLE, "kubelet", "amd64", [], "", "runtime is not served"),
     (BUNDLE, "k3s_agent", "x86_64", [], "", "not supported"),
     (BUNDLE, "k3s_agent", "amd64", ["vision:2"], "", r"'vision:2' is not in the bundle for amd64.*vision:1 \(amd64\)"),
     (BUNDLE, "k3s_agent", "amd64", ["vision"], "", "not in the bundle"),
@@ -93,6 +93,43 @@ def test_image_reference():
     assert image_reference("vision:1", shared) == "lab.example/vision@sha256:" + sha(7)
     with pytest.raises(BundleError, match="no images"):
         image_reference("vision:1", Manifest())
+
+
+def binary(name, number, version="v1.23.1", arch="amd64"):
+    return Artifact(name, "binary", version, arch, sha(number), 50, "/s", name, tarball=Tarball(sha(1), 2 * sha(1), name))
+
+
+KUBEEDGE = Manifest((binary("edgecore", 30), image("amd64", 31, "pause", "3.6"), package("amd64", 32, "1.6.20", name="containerd")))
+
+
+def test_an_edgecore_node_gets_nothing_of_k3s():
+    found = placements(KUBEEDGE, "edgecore", "amd64", ["pause:3.6"], packages=["containerd"], binaries=["edgecore=v1.23.1"])
+    assert [(p.path, p.sha256, p.mode) for p in found] == [
+        ("/var/lib/edgeai/packages/containerd_1.6.20_amd64.deb", sha(32), "0644"),
+        ("/var/lib/edgeai/images/pause-3.6-amd64.tar", sha(31), "0644"),
+        ("/usr/local/bin/edgecore", sha(30), "0755"),
+    ]
+
+
+def test_a_k3s_server_may_have_more_programs():
+    found = placements(Manifest(BUNDLE.artifacts + (binary("cloudcore", 33),)), "k3s_server", "amd64", binaries=["cloudcore"])
+    assert [p.path for p in found[-2:]] == ["/usr/local/bin/cloudcore", "/usr/local/bin/k3s"]
+
+
+@pytest.mark.parametrize("binaries, message", [
+    (["cloudcore"], r"'cloudcore' is not in the bundle for amd64.*edgecore=v1.23.1 \(amd64\)"),
+    (["edgecore=v1.22.2"], "'edgecore=v1.22.2' is not in the bundle"),
+])
+def test_binaries_that_the_bundle_cannot_give(binaries, message):
+    with pytest.raises(BundleError, match=message):
+        placements(KUBEEDGE, "edgecore", "amd64", binaries=binaries)
+
+
+def test_one_binary_of_several_versions_has_to_be_named():
+    both = Manifest((binary("edgecore", 30), binary("edgecore", 34, "v1.22.2")))
+    assert placements(both, "edgecore", "amd64", binaries=["edgecore=v1.22.2"])[0].sha256 == sha(34)
+    with pytest.raises(BundleError, match="several versions of the binary edgecore"):
+        placements(both, "edgecore", "amd64", binaries=["edgecore"])
 
 
 BASE = "nvidia-container-toolkit-base"

@@ -80,8 +80,8 @@ def want(kind="image", pin=None):
     (want(pin=A), None, A),
     (want("deb", A), None, A),
 ])
-def test_expected_sha256(asked, sums, expected):
-    assert plan.expected_sha256(asked, sums) == expected
+def test_expected_checksum(asked, sums, expected):
+    assert plan.expected_checksum(asked, sums) == expected
 
 
 @pytest.mark.parametrize("asked, sums, message", [
@@ -94,7 +94,7 @@ def test_expected_sha256(asked, sums, expected):
 ])
 def test_nobody_vouches(asked, sums, message):
     with pytest.raises(BundleError, match=message):
-        plan.expected_sha256(asked, sums)
+        plan.expected_checksum(asked, sums)
 
 
 def have(sha256):

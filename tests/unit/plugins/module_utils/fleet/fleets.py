@@ -31,10 +31,12 @@ sites:
       - {name: n-server, address: 192.0.2.11, runtime: k3s_server, arch: amd64}
       - {name: n-a, address: 192.0.2.12, runtime: k3s_agent, arch: arm64, gpu: tegra, lines: [line-a]}
   - name: south
+    transport: quic
     nodes:
       - {name: s-a, address: s-a.example, runtime: edgecore, arch: arm, labels: {duty: gate}}
 cloud:
   api: https://192.0.2.1:6443
+  cloudcore: {addresses: [198.51.100.7], names: [edge.example], ports: {https: 30002}}
   nodes:
     - {name: c-1, address: "2001:db8::1", arch: amd64}
 """

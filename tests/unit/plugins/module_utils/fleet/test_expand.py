@@ -60,6 +60,7 @@ def test_site_variables():
         "edge_site_windows": [{"days": ["sat"], "start": "22:00", "end": "05:00"}],
         "edge_site_api": "https://192.0.2.11:6443",
         "edge_site_server": "n-server",
+        "edge_site_speaker": "n-server",
     }
     assert nodes[1] == {
         "name": "n-a",

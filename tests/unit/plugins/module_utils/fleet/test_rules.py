@@ -44,7 +44,6 @@ def test_a_valid_fleet_breaks_no_rule():
         ([("sites.0.timezone", "Europe/Berln")], "sites[0].timezone", "Did you mean 'Europe/Berlin'?"),
         ([("sites.0.timezone", "CEST")], "sites[0].timezone", "wanted an IANA time zone"),
         ([("sites.0.windows.0.end", "22:00")], "sites[0].windows[0].end", "it is empty"),
-        ([(THIRD, node("n-b", 13, "edgecore"))], "sites[0].nodes[2].runtime", "edgecore beside k3s"),
         ([("sites.0.nodes.0", DELETE)], "sites[0].nodes", "no k3s_server"),
         ([(THIRD, node("n-2", 13, "k3s_server"))], "sites[0].nodes[2].runtime", "2 servers, which are worse than 1"),
         (

@@ -38,6 +38,8 @@ def test_the_schema_is_one():
         (WORKLOAD + "resources", {"cpu": 2, "memory": "1.5Gi"}),
         (WORKLOAD + "load_seconds", 0.5),
         ("sites.0.api", "https://k3s.example:6443"),
+        ("sites.1.transport", "websocket"),
+        ("sites.0.cloudcore", {"shape": "host", "addresses": ["192.0.2.9"], "names": [], "ports": {"quic": 1}}),
     ],
 )
 def test_valid(change):
@@ -77,6 +79,14 @@ def test_valid(change):
         (("sites.0.windows.0.start", 1320), "sites[0].windows[0].start", 'in quotes, "HH:MM"'),
         (("sites.0.windows.0.end", "24:00"), "sites[0].windows[0].end", 'in quotes, "HH:MM"'),
         (("sites.0.windows.0.days", ["saturday"]), "sites[0].windows[0].days[0]", "Write 'sat' for 'saturday'"),
+        (("sites.1.transport", "wss"), "sites[1].transport", "Write 'websocket' for 'wss'"),
+        (("sites.1.transports", "quic"), "sites[1].transports", "Did you mean 'transport'?"),
+        (("cloud.transport", "quic"), "cloud.transport", "'transport' is a key of a site"),
+        (("cloud.cloudcore.shape", "systemd"), "cloud.cloudcore.shape", "Write 'host' for 'systemd'"),
+        (("cloud.cloudcore.address", []), "cloud.cloudcore.address", "Did you mean 'addresses'?"),
+        (("cloud.cloudcore.addresses", []), "cloud.cloudcore.addresses", "at least 1"),
+        (("cloud.cloudcore.ports", {"https": 0}), "cloud.cloudcore.ports.https", "1 or more"),
+        (("cloud.cloudcore.ports", {"hub": 1}), "cloud.cloudcore.ports.hub", "unknown key 'hub'"),
         (("sites.0.api", "http://x:6443"), "sites[0].api", "https://"),
         (("cloud.timezone", "UTC"), "cloud.timezone", "'timezone' is a key of a site"),
         ((WORKLOAD + "image", "vision"), "workloads[0].image", "<artifact name>:<artifact version>"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from ansible_collections.edgeai.sites.plugins.module_utils.containerd import config
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import containerd
 
 # As containerd 1.6 and 2.1 print them, shortened.
@@ -52,14 +53,13 @@ imports = []
           [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
             SystemdCgroup = false
 """
-MINE = '"%s"' % containerd.PATH
 
 
 @pytest.mark.parametrize("systemd", [True, False])
 @pytest.mark.parametrize("dump, version", [(V2, 2), (V3, 3)])
 def test_drop_in(dump, version, systemd):
     (text,) = containerd.drop_ins(dump, None, systemd)
-    assert containerd.config_version(text) == version and containerd.has_runtime(text)
+    assert config.config_version(text) == version and config.has_runtime(text)
     assert text.count("default_runtime_name") == 1 and 'default_runtime_name = "nvidia"' in text
     assert text.endswith("  SystemdCgroup = %s\n" % str(systemd).lower())
 
@@ -78,7 +78,7 @@ def test_a_drop_in_of_version_2_repeats_the_plugin_and_nothing_else():
 def test_version_3_beside_a_main_file(main, versions):
     """containerd 2.1 loses the CNI directory of a main file of version 2 when a drop-in has version 3."""
     texts = containerd.drop_ins(V3, main, True)
-    assert [containerd.config_version(text) for text in texts] == versions
+    assert [config.config_version(text) for text in texts] == versions
     assert all("runc" not in text.replace("runc.v2", "") and 'default_runtime_name = "nvidia"' in text for text in texts)
 
 
@@ -89,7 +89,7 @@ def test_a_drop_in_made_from_its_own_outcome_is_the_same():
 
 
 def test_other_versions_are_refused():
-    with pytest.raises(containerd.ContainerdError, match="found configuration version 0"):
+    with pytest.raises(config.ContainerdError, match="found configuration version 0"):
         containerd.drop_ins("", None, True)
 
 
@@ -104,8 +104,8 @@ def test_other_versions_are_refused():
 ])
 def test_whether_a_configuration_knows_the_runtime(text, found):
     """As K3s 1.36 writes it (first case), as older ones did, and what only looks like it."""
-    assert containerd.has_runtime(text) == found
-    assert containerd.config_version(text) == 0
+    assert config.has_runtime(text) == found
+    assert config.config_version(text) == 0
 
 
 @pytest.mark.parametrize("edgecore, dump, systemd", [
@@ -116,7 +116,7 @@ def test_whether_a_configuration_knows_the_runtime(text, found):
     ("modules: {}\n", V2, True),
 ])
 def test_cgroups(edgecore, dump, systemd):
-    assert containerd.wants_systemd(dump, edgecore) == systemd
+    assert config.wants_systemd(dump, edgecore) == systemd
 
 
 def _after(dump, systemd="false"):
@@ -139,50 +139,6 @@ def test_problems(after, words):
     found = containerd.problems(V3, after, False)
     assert len(found) == len(words)
     assert all(word in text for word, text in zip(words, found))
-
-
-@pytest.mark.parametrize("text, items", [
-    ("", []),
-    ("version = 2\nimports = []\n", []),
-    ("imports = ['a.toml', \"/x/*.toml\"]\n", ["/etc/containerd/a.toml", "/x/*.toml"]),
-    ("imports = [\n  # '/no'\n  '/x/[ab].toml', # one\n]\n[plugins]\n", ["/x/[ab].toml"]),
-    ("[plugins]\nimports = ['/x']\n", []),
-])
-def test_imports(text, items):
-    assert containerd.imports(text) == items
-
-
-@pytest.mark.parametrize("before, after", [
-    ("", "imports = [%s]\n" % MINE),
-    ("# ours\n[plugins]\n  a = 1\n", "imports = [%s]\n# ours\n[plugins]\n  a = 1\n" % MINE),
-    ("version = 2 # two\n\n[plugins]\n", "version = 2 # two\nimports = [%s]\n\n[plugins]\n" % MINE),
-    ("version = 2", "version = 2\nimports = [%s]\n" % MINE),
-    ("imports = []\nversion = 3\n", "imports = [%s]\nversion = 3\n" % MINE),
-    ("imports = ['/x/*.toml',] # keep\n", "imports = ['/x/*.toml', %s,] # keep\n" % MINE),
-    ("imports = [\n  '/x', # '/y'\n]\n", "imports = [\n  '/x', %s, # '/y'\n]\n" % MINE),
-    ("imports = ['conf.d/*.toml']\n", "imports = ['conf.d/*.toml']\n"),
-    ("imports = [%s]\n" % MINE, "imports = [%s]\n" % MINE),
-])
-def test_with_import(before, after):
-    assert containerd.with_import(before) == after
-    assert containerd.with_import(after) == after
-    assert any(item in (containerd.PATH, "/etc/containerd/conf.d/*.toml") for item in containerd.imports(after))
-
-
-@pytest.mark.parametrize("text", ["", "version = 2\n[plugins]\n", "imports = ['/x/*.toml']\n", "imports = ['conf.d/*.toml']\n", "# c\na = 1\n"])
-def test_there_and_back(text):
-    assert containerd.without_import(containerd.with_import(text)) == text
-    assert containerd.without_import(text) == text
-
-
-def test_a_look_at_other_imports():
-    assert containerd.with_imports("version = 2\nimports = ['a']\n[x]\n", ["/b"]) == "version = 2\nimports = [\"/b\"]\n[x]\n"
-    assert containerd.with_imports("[x]\n", []) == "imports = []\n[x]\n"
-
-
-def test_passwords_are_not_shown():
-    text = 'a = 1\n    password = "secret"\n    auth = "c2VjcmV0"\n    auths = 1\n'
-    assert containerd.shown(text) == 'a = 1\n    password = "***"\n    auth = "***"\n    auths = 1\n'
 
 
 @pytest.mark.parametrize("runtime, config, pod", [

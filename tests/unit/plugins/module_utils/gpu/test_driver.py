@@ -47,7 +47,7 @@ def test_refusals(gpu, packages, message):
 @pytest.mark.parametrize(("generation", "packages"), [
     ("pascal", ["nvidia-headless-580-server", "libnvidia-compute-580-server", "nvidia-utils-580-server"]),
     ("blackwell", ["nvidia-headless-580-server-open", "libnvidia-compute-580-server"]),
-    ("ada", ["linux-modules-nvidia-580-server-open-generic"]),
+    ("ada", ["linux-modules-nvidia-580-server-open-generic", "nvidia-headless-no-dkms-580-server-open"]),
     ("", ["cuda-drivers"]),
 ])
 def test_choices_that_fit(generation, packages):

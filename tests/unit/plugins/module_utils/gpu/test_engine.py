@@ -8,6 +8,7 @@ import json
 import os
 
 import pytest
+from ansible_collections.edgeai.sites.plugins.module_utils.containerd import config
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import containerd
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters import engine
 from ansible_collections.edgeai.sites.plugins.module_utils.host.sources import LocalHost
@@ -36,9 +37,9 @@ class Engine:
         if argv[0] == "systemctl":
             return 0, "ActiveState=%s\nActiveEnterTimestampMonotonic=%d\n" % (self.state, self.started * 1e6)
         with open(argv[2], encoding="utf-8") as stream:
-            paths = containerd.imports(stream.read())
+            paths = config.imports(stream.read())
         self.dumps.append(paths)
-        ours = any(os.path.getsize(path) and path.endswith("/nvidia.toml") for path in paths)
+        ours = any(os.path.getsize(path) and path.endswith("nvidia.toml") for path in paths)
         if ours in self.refuses:
             return self.refuses[ours]
         return 0, 'time="now" level=warning msg="%d"\n' % len(self.dumps) + (_after(V3, self.systemd) if ours and not self.wins else V3)
@@ -55,9 +56,9 @@ def there(tmp_path):
 
 
 def test_once_and_away_again(there):
-    there.write(containerd.CONFIG, DEBIAN)
+    there.write(config.CONFIG, DEBIAN)
     predicted = there.run(check_mode=True)
-    assert predicted.restart_reasons and there.host.read(containerd.CONFIG) == DEBIAN and not there.host.exists(containerd.PATH)
+    assert predicted.restart_reasons and there.host.read(config.CONFIG) == DEBIAN and not there.host.exists(containerd.PATH)
     first = there.run()
     assert first.diffs == predicted.diffs and first.restart_reasons == ["its configuration knows the NVIDIA runtime now"]
     assert there.host.mode(containerd.PATH) == 0o600
@@ -66,25 +67,25 @@ def test_once_and_away_again(there):
     there.run("absent", check_mode=True)
     assert there.host.exists(containerd.PATH)
     assert there.run("absent").restart_reasons == ["the NVIDIA runtime is to be removed"]
-    assert there.host.read(containerd.CONFIG) == DEBIAN and not there.host.exists(containerd.PATH)
+    assert there.host.read(config.CONFIG) == DEBIAN and not there.host.exists(containerd.PATH)
     assert there.run("absent").restart_reasons == []
 
 
 def test_a_file_that_was_not_there_goes_again(there):
     there.run()
-    assert there.host.read(containerd.CONFIG) == containerd.created(3)
+    assert there.host.read(config.CONFIG) == config.created(3, containerd.PATH)
     there.run("absent")
-    assert not there.host.exists(containerd.CONFIG)
+    assert not there.host.exists(config.CONFIG)
 
 
 def test_other_imports_are_looked_at_in_their_order(there):
-    there.write(containerd.CONFIG, "version = 3\nimports = ['conf.d/*.toml']\n")
+    there.write(config.CONFIG, "version = 3\nimports = ['conf.d/*.toml']\n")
     for name in ("10-a", "90-b"):
         there.write("/etc/containerd/conf.d/%s.toml" % name, "x = 1\n")
     there.run()
     assert [[os.path.basename(path) for path in paths] for paths in there.dumps] == [
-        ["10-a.toml", "90-b.toml"], ["10-a.toml", "nvidia.toml", "90-b.toml"]]
-    assert there.host.read(containerd.CONFIG) == "version = 3\nimports = ['conf.d/*.toml']\n"
+        ["10-a.toml", "90-b.toml"], ["10-a.toml", "50-edgeai-nvidia.toml", "90-b.toml"]]
+    assert there.host.read(config.CONFIG) == "version = 3\nimports = ['conf.d/*.toml']\n"
     there.run()
     assert there.dumps[2:] and len(there.dumps[2]) == 2, "our file is not part of what it is made from"
 
@@ -101,25 +102,32 @@ def test_a_restart_that_was_missed_is_made_up_for(there):
 
 
 @pytest.mark.parametrize("answers, message", [
-    ({False: (127, "")}, "Found: no containerd on this host"),
     ({False: (1, "x\ncontainerd: bad (2, 2)\n")}, "its configuration as it is; correct it first: x / containerd: bad"),
-    ({True: (1, "containerd: unsupported config version")}, "the configuration with the NVIDIA runtime: containerd: unsupported"),
+    ({True: (1, "containerd: unsupported config version")}, "the configuration that is wanted: containerd: unsupported"),
 ])
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_what_containerd_refuses_is_not_written(there, answers, message, check_mode):
-    there.write(containerd.CONFIG, DEBIAN)
+    there.write(config.CONFIG, DEBIAN)
     there.refuses = answers
     with pytest.raises(engine.Refused) as refused:
         there.run(check_mode=check_mode)
     assert message in str(refused.value)
-    assert there.host.read(containerd.CONFIG) == DEBIAN and not there.host.exists(containerd.PATH)
+    assert there.host.read(config.CONFIG) == DEBIAN and not there.host.exists(containerd.PATH)
+
+
+def test_a_host_without_containerd(there):
+    there.refuses = {False: (127, "")}
+    assert there.run(check_mode=True).restart_reasons
+    with pytest.raises(engine.Refused, match="Found: no containerd on this host"):
+        there.run()
+    assert not there.host.exists(config.CONFIG) and not there.host.exists(containerd.PATH)
 
 
 def test_another_file_that_wins(there):
     there.wins = True
     with pytest.raises(engine.Refused, match="default_runtime_name would be runc, wanted nvidia: a file that is imported later"):
         there.run()
-    assert not there.host.exists(containerd.CONFIG)
+    assert not there.host.exists(config.CONFIG)
 
 
 def test_without_the_program(there):

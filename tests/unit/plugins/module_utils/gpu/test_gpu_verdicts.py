@@ -141,6 +141,7 @@ SECURE = [
     (1, NO_DRIVER, ["nvidia-dkms-580-open"], "fail"),
     (1, NO_DRIVER, ["linux-modules-nvidia-580-server-open-generic"], "pass"),
     (1, NO_DRIVER, [], "pass"),
+    (1, NO_DRIVER, ["nvidia-headless-no-dkms-580-server-open"], "pass"),
     (0, NO_DRIVER, ["nvidia-dkms-580-open"], "pass"),
     (1, {}, ["nvidia-dkms-580-open"], "pass"),
 ]

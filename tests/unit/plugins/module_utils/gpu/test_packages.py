@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import packages
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.packages import Action, File, Installed, PackagesError
+from ansible_collections.edgeai.sites.plugins.module_utils.packages.plan import Action, File, Installed, PackagesError
 
 BASE, TOOLKIT = "nvidia-container-toolkit-base", "nvidia-container-toolkit"
 V = "1.20.0-1"
@@ -60,7 +60,7 @@ def test_old_packages_are_removed_first_where_that_is_allowed():
 
 def test_hold_is_given_up_when_it_is_not_wanted():
     assert packages.present({BASE: HELD}, [BASE], FILES, hold=False) == [
-        Action("unhold", (BASE,), "nvidia_runtime_hold is false")]
+        Action("unhold", (BASE,), "packages are not to be held")]
 
 
 @pytest.mark.parametrize("installed, wanted, files, message", [
@@ -87,24 +87,6 @@ def test_absent():
     assert kinds(packages.absent({BASE: Installed(V, "config-files")}, [BASE])) == [("remove", (BASE,))]
     with pytest.raises(PackagesError, match="cannot be removed alone: %s needs it" % TOOLKIT):
         packages.absent({BASE: HELD, TOOLKIT: Installed(V)}, [BASE])
-
-
-def test_what_dpkg_says():
-    text = "ii \ta\t1\nhi \tb\t2\niU \tc\t3\niHR\td\t4\nrc \te\t5\nun \tf\t\nnonsense\n"
-    assert packages.parse_dpkg(text) == {
-        "a": Installed("1"), "b": Installed("2", held=True), "c": Installed("3", "unpacked"),
-        "d": Installed("4", "half-installed", damaged=True), "e": Installed("5", "config-files"),
-    }
-
-
-def test_what_rpm_says():
-    assert packages.parse_rpm("a\t0:1.20.0-1\nb\t3:580.95.05-1.el9\npackage c is not installed\n") == {
-        "a": Installed("1.20.0-1"), "b": Installed("3:580.95.05-1.el9")}
-
-
-def test_files():
-    assert packages.parse_files("a\t0:1\tamd64\nb\t2\tall\n", ["/p/a.deb", "/p/b.deb"]) == [
-        File("a", "1", "amd64", "/p/a.deb"), File("b", "2", "all", "/p/b.deb")]
 
 
 def test_old_sources():

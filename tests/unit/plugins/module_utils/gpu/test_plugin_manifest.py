@@ -10,7 +10,7 @@ import json
 
 import pytest
 import yaml
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.capacity import parse_nodes
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.capacity import GpuNode, parse_nodes
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu.plugin_manifest import (
     config_text,
     node_labels,
@@ -76,6 +76,19 @@ def test_an_engine_without_runtime_classes():
     assert all("runtimeClassName" not in item["spec"]["template"]["spec"] for item in of("DaemonSet", runtime_class="").values())
 
 
+def test_edgecore_nodes_have_plugins_of_their_own_without_a_runtime_class():
+    mixed = [GpuNode("a", "dgpu"), GpuNode("e", "dgpu", runtime="edgecore")]
+    made = {thing["metadata"]["name"]: thing for thing in plugin_objects(mixed, lambda arch: "x", "gpu", site="hall")}
+    pods = {name: thing["spec"]["template"]["spec"] for name, thing in made.items() if thing["kind"] == "DaemonSet"}
+    k3s, edge = pods["nvidia-device-plugin-dgpu-amd64"], pods["nvidia-device-plugin-dgpu-amd64-edge"]
+    assert (k3s.get("runtimeClassName"), edge.get("runtimeClassName")) == ("nvidia", None)
+    # containerd 1.6 does not take CDI names from the kubelet.
+    assert {"name": "DEVICE_LIST_STRATEGY", "value": "volume-mounts"} in edge["containers"][0]["env"]
+    assert all(pod["nodeSelector"]["edgeai.sites/site"] == "hall" for pod in pods.values())
+    alone = plugin_objects(mixed[1:], lambda arch: "x", "gpu")
+    assert "RuntimeClass" not in {thing["kind"] for thing in alone}
+
+
 def test_the_configuration_is_what_the_plugin_reads():
     shared = yaml.safe_load(config_text(NODES[2]))
     assert shared["version"] == "v1"
@@ -116,7 +129,9 @@ def test_labels_come_and_go_with_the_gpu_and_only_where_they_are_not_right():
 
     assert patches(right, bare, stranger) == {}
     assert patches() == {}, "a node that has not joined must not come to be by its label"
-    assert patches(other_class, lost) == {"camera-a": {present: "true", plugin: "dgpu-amd64"}, "server": {present: None, plugin: None}}
+    site = "edgeai.sites/site"
+    assert patches(other_class, lost) == {"camera-a": {present: "true", plugin: "dgpu-amd64", site: None},
+                                          "server": {present: None, plugin: None, site: None}}
 
 
 def test_no_gpu_no_objects():

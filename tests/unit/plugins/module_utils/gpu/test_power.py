@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.edgeai.sites.plugins.module_utils.gpu import power
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters import runtime, system
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters import runtime
+from ansible_collections.edgeai.sites.plugins.module_utils.packages import tool
 
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.gpu import machines
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.gpu.gpu_host import GpuHost
@@ -137,7 +138,7 @@ def test_a_mode_that_wants_a_reboot_is_a_warning(jetson):
 
 def test_a_mode_that_is_not_taken(jetson):
     jetson.fails["nvpmodel -m"] = (1, "NVPM ERROR: no\n")
-    with pytest.raises(system.Failed, match=r"left the mode at 2 \(30W\) \(1\): NVPM ERROR: no"):
+    with pytest.raises(tool.Failed, match=r"left the mode at 2 \(30W\) \(1\): NVPM ERROR: no"):
         jetson.run(nvpmodel_mode="0")
 
 
@@ -174,5 +175,5 @@ def test_clocks_that_cannot_be_given_back(jetson, clocks, words):
 
 def test_a_program_that_fails(jetson):
     jetson.fails["jetson_clocks --store"] = (1, "Can't access /x!\n")
-    with pytest.raises(system.Failed, match="jetson_clocks --store .* failed .1.: Can't access"):
+    with pytest.raises(tool.Failed, match="jetson_clocks --store .* failed .1.: Can't access"):
         jetson.run(jetson_clocks="lock")

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu import cdi, driver, packages, toolkit_config
-from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters import runtime, system
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu import cdi, driver, toolkit_config
+from ansible_collections.edgeai.sites.plugins.module_utils.gpu.adapters import runtime
+from ansible_collections.edgeai.sites.plugins.module_utils.packages import plan, tool
 
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.gpu import gpu_host, machines
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.gpu.gpu_host import BASE, GpuHost, V
@@ -103,7 +104,8 @@ def test_hosts_that_are_refused_before_anything_changes(tmp_path, make, params, 
 
 def test_driver_is_not_looked_at_where_that_is_asked(tmp_path):
     host = GpuHost(machines.card(tmp_path, "0x27b8", installed="580.105.08"))
-    assert host.kinds(driver="skip") == FIRST
+    one, reboot = host.run(driver="skip")
+    assert ([action["kind"] for action in one.actions], reboot) == (FIRST, [])
 
 
 def test_a_jetson_needs_no_specification_but_its_csv_files(tmp_path):
@@ -129,7 +131,7 @@ def test_a_template_of_the_old_containerd_is_refused(host):
 def test_old_packages(host):
     host.installed["nvidia-docker2"] = ("ii ", "2.13.0-1")
     host.machine.write("/etc/apt/sources.list.d/nvidia-docker.list", "")
-    with pytest.raises(packages.PackagesError, match="remove_old"):
+    with pytest.raises(plan.PackagesError, match="remove_old"):
         host.run()
     one, _reboot = host.run(remove_old=True)
     assert [action["kind"] for action in one.actions] == ["remove"] + FIRST
@@ -144,7 +146,7 @@ def test_old_packages(host):
 ])
 def test_what_programs_say_is_told(host, start, answer, message):
     host.fails[start] = answer
-    with pytest.raises(system.Failed, match=message):
+    with pytest.raises(tool.Failed, match=message):
         host.run()
 
 
@@ -157,14 +159,14 @@ def test_a_busy_package_tool_is_waited_for():
         def run(*_argv, timeout=0):
             return answers.pop(0)
 
-    system.carry_out(Host, "deb", packages.Action("install", ("/p/a.deb",), ""), clock=lambda: 0.0, sleep=slept.append)
+    tool.carry_out(Host, "deb", plan.Action("install", ("/p/a.deb",), ""), clock=lambda: 0.0, sleep=slept.append)
     assert (answers, slept) == ([], [3, 3])
 
 
 def test_rpm_needs_no_holds():
-    assert system._commands("rpm", packages.Action("install", ("/p/a.rpm",), "")) == [
+    assert tool.commands("rpm", plan.Action("install", ("/p/a.rpm",), "")) == [
         ["rpm", "-U", "--oldpackage", "--replacepkgs", "/p/a.rpm"]]
-    assert system._commands("rpm", packages.Action("hold", ("a",), "")) == []
+    assert tool.commands("rpm", plan.Action("hold", ("a",), "")) == []
 
 
 # --- driver ----------------------------------------------------------------------------------------------------------
@@ -183,11 +185,35 @@ def test_a_driver_is_installed_and_the_reboot_that_it_needs_is_named(tmp_path):
         return code, output
 
     machine._run_command = install
-    host.makes_spec = False
+    # Nothing answers before the reboot, so the unit cannot do its work.
+    host.fails["systemctl restart"] = (1, "nvidia-cdi-refresh.service failed")
     one, reboot = host.run(driver="install", driver_packages=["nvidia-headless-580-server-open"])
     assert [action["kind"] for action in one.actions][:4] == ["install", "hold", "write", "initramfs"]
     assert reboot == ["nouveau holds the GPU"]
     assert "blacklist nouveau" in host.text(driver.NOUVEAU_FILE)
+
+
+def test_a_driver_that_cannot_be_loaded_is_refused_with_the_words_of_modprobe(tmp_path):
+    machine = machines.card(tmp_path, "0x27b8", version="", installed="", userspace="")
+    host = GpuHost(machine)
+    host.offer("linux-modules-nvidia-580-server-open-generic", "580.95.05")
+    host.fails["modprobe"] = (1, "modprobe: ERROR: could not insert 'nvidia': Key was rejected by service")
+    with pytest.raises(runtime.Refused, match="cannot be loaded: .*Key was rejected.*signed modules"):
+        host.run(driver="install", driver_packages=["linux-modules-nvidia-580-server-open-generic"])
+
+
+def test_a_driver_of_an_earlier_run_that_is_not_loaded_is_loaded(tmp_path):
+    host = GpuHost(machines.card(tmp_path, "0x27b8", version=""))
+    name = "linux-modules-nvidia-580-server-open-generic"
+    host.offer(name, "580.95.05")
+    host.installed[name] = ("hi ", "580.95.05")
+    host.installed[BASE] = ("hi ", V)
+    wanted = {"driver": "install", "driver_packages": [name]}
+    assert "load" in host.kinds(check_mode=True, **wanted)
+    host._modprobe = lambda words: (host.ran.append("modprobe " + words[0]), (0, ""))[1]
+    with pytest.raises(runtime.Refused, match="every GPU of this host"):  # this modprobe only says that it did
+        host.run(**wanted)
+    assert "modprobe nvidia" in host.ran
 
 
 def test_without_packages_a_driver_cannot_be_installed(tmp_path):

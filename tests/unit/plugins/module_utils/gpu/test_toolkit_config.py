@@ -62,6 +62,10 @@ def test_tegra_takes_mounts_because_its_plugin_has_no_cdi_names():
     assert config.defaults("tegra") == {config.MODE: "csv", config.ENVVAR: False, config.VOLUMES: True}
 
 
+def test_a_card_takes_mounts_where_containerd_takes_no_cdi_names():
+    assert config.defaults("dgpu", volume_mounts=True) == {config.MODE: "cdi", config.ENVVAR: False, config.VOLUMES: True}
+
+
 @pytest.mark.parametrize("text", ["", SHIPPED, "# only a comment\n", "[nvidia-container-runtime]\n", "[features]\n\n[z]\na = 1\n"])
 def test_a_second_call_changes_nothing(text):
     wanted = dict(config.defaults("dgpu"), **{"nvidia-container-runtime.runtimes": ["runc"], "features.gdrcopy": True,

@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-from ansible_collections.edgeai.sites.plugins.module_utils.health.judge import container_id
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
     Evidence,
     ExpectedTarget,
     Probe,
     parse_time,
 )
+from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import container_id
 
 NOW = parse_time("2026-11-23T09:30:00Z")
 OLD, NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64

@@ -14,6 +14,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.expression imp
 )
 from ansible_collections.edgeai.sites.plugins.module_utils.health.judge import excerpt, judge_site
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import ExpectedNode, parse_time, worst
+from ansible_collections.edgeai.sites.plugins.module_utils.health.nodes import judge_node
 from ansible_collections.edgeai.sites.plugins.module_utils.health.report import describe, message
 
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.health import cluster as c
@@ -95,3 +96,12 @@ def test_parts_with_one_complaint_share_a_line():
 def test_the_message_tells_found_and_remedy():
     _result, text = result_of(c.evidence(deployments=[]), "failed")
     assert "vision-line-a is absent: there is no Deployment vision-line-a. To do: run the inference playbook" in text
+
+
+@pytest.mark.parametrize("found, state", [
+    ("v1.32.10-kubeedge-v1.23.1", "healthy"), ("v1.32.10-kubeedge-v1.23.0", "failed"), ("v1.23.1", "failed"), ("", "failed")])
+def test_an_edgecore_node_names_its_version_last(found, state):
+    evidence = c.evidence(nodes=[c.node(version=found)])
+    judged = judge_node(ExpectedNode(c.NODE, "v1.23.1", "edgecore"), evidence)
+    assert judged.state == state
+    assert state == "healthy" or "run the edgecore playbook" in judged.findings[1].remedy

@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from ansible_collections.edgeai.sites.plugins.module_utils import started
 from ansible_collections.edgeai.sites.plugins.module_utils.k3s import evidence, paths
 
 SERVER = "k3s_server"
@@ -21,10 +22,10 @@ HASHES = {paths.BINARY: "b" * 64, paths.CONFIG: "c" * 64, UNIT: "d" * 64, UNIT +
 def disk(stat=STAT, drop=(), **changes):
     hashes = {key: value for key, value in HASHES.items() if key not in drop and key != paths.BINARY}
     hashes.update({key.replace("__", "/"): value for key, value in changes.items()})
-    return evidence.Record(stat, hashes)
+    return started.Record(stat, hashes)
 
 
-RECORD = evidence.Record(STAT, HASHES)
+RECORD = started.Record(STAT, HASHES)
 
 
 def with_file(path, value="f" * 64):
@@ -50,21 +51,21 @@ def with_file(path, value="f" * 64):
     (with_file("/etc/passwd"), []),
 ])
 def test_restart_reasons(current, reasons):
-    assert evidence.restart_reasons(RECORD, current, SERVER) == reasons
+    assert started.restart_reasons(RECORD, current, evidence.watched(SERVER)) == reasons
 
 
 def test_without_a_record_there_is_a_reason():
-    assert evidence.restart_reasons(None, disk(), SERVER) == [evidence.UNKNOWN]
+    assert started.restart_reasons(None, disk(), evidence.watched(SERVER)) == [started.UNKNOWN]
 
 
 def test_parse_skips_nonsense_and_generated_files():
     generated = paths.AGENT + "/etc/kubelet.conf.d/00-k3s-defaults.conf"
-    record = evidence.parse("stat 1 2 3\nrubbish\n%s  /x\n%s  %s\nstat\n" % ("a" * 64, "b" * 64, generated))
+    record = started.parse("stat 1 2 3\nrubbish\n%s  /x\n%s  %s\nstat\n" % ("a" * 64, "b" * 64, generated), evidence.ignored)
     assert record.hashes == {"/x": "a" * 64}
 
 
 def test_a_broken_stat_line_is_a_reason():
-    assert evidence.restart_reasons(evidence.parse("stat 1\n"), disk(), SERVER)
+    assert started.restart_reasons(started.parse("stat 1\n"), disk(), evidence.watched(SERVER))
 
 
 def test_the_shell_command_writes_what_parse_reads(tmp_path, monkeypatch):
@@ -77,9 +78,9 @@ def test_the_shell_command_writes_what_parse_reads(tmp_path, monkeypatch):
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as stream:
             stream.write(text)
-    subprocess.run(["/bin/sh", "-c", evidence.record_command(SERVER)], check=True)
+    subprocess.run(["/bin/sh", "-c", evidence.watched(SERVER).command()], check=True)
     with open(paths.STARTED, encoding="utf-8") as stream:
-        record = evidence.parse(stream.read())
+        record = started.parse(stream.read())
     assert os.stat(paths.STARTED).st_mode & 0o777 == 0o600
     binary = os.stat(paths.BINARY)
     assert record.binary_stat == (binary.st_size, int(binary.st_mtime), binary.st_ino)

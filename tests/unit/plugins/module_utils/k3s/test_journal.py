@@ -52,13 +52,13 @@ LINES = [
 
 @pytest.mark.parametrize(("name", "at_once", "line"), LINES)
 def test_meaning(name, at_once, line):
-    (finding,) = journal.findings([line])
+    (finding,) = journal.READER.findings([line])
     assert finding.cause.name == name
     assert finding.decisive is at_once
 
 
 def test_every_cause_is_seen_and_has_a_remedy():
-    assert {name for name, dummy, line in LINES} | {"config_mismatch"} == set(journal.BY_NAME)
+    assert {name for name, dummy, line in LINES} | {"config_mismatch"} == set(journal.READER.by_name)
     assert all(cause.meaning and cause.remedy for cause in journal.CAUSES)
 
 
@@ -71,30 +71,30 @@ def test_every_cause_is_seen_and_has_a_remedy():
     'I1123 09:18:10.605177     147 file.go:78] "Waiting for caches to sync"',
 ])
 def test_healthy_starts_have_no_findings(line):
-    assert journal.findings([line]) == []
+    assert journal.READER.findings([line]) == []
 
 
 def test_three_refusals_are_decisive_two_are_not():
     line = next(line for name, dummy, line in LINES if name == "wrong_token")
-    assert not journal.findings([line] * 2)[0].decisive
-    assert journal.findings([line] * 3)[0].decisive
+    assert not journal.READER.findings([line] * 2)[0].decisive
+    assert journal.READER.findings([line] * 3)[0].decisive
 
 
 def test_a_server_that_is_away_is_never_decisive():
     line = next(line for name, dummy, line in LINES if name == "server_unreachable")
-    assert not journal.findings([line] * 500)[0].decisive
+    assert not journal.READER.findings([line] * 500)[0].decisive
 
 
 def test_decisive_findings_come_first():
     by_name = {name: line for name, dummy, line in LINES}
-    found = journal.findings([by_name["wrong_token"], by_name["noexec"]])
+    found = journal.READER.findings([by_name["wrong_token"], by_name["noexec"]])
     assert [finding.cause.name for finding in found] == ["noexec", "wrong_token"]
 
 
 def test_excerpt_has_the_cause_and_not_the_noise():
     noise = ["E1123 09:18:10.605177     %d server.go:1] \"Kube error %d\"" % (i, i) for i in range(50)]
     lines = [k3s("info", "hello")] + noise + [line for name, dummy, line in LINES if name == "noexec"] * 3 + noise
-    excerpt = journal.excerpt(lines)
+    excerpt = journal.READER.excerpt(lines)
     assert len(excerpt) == 1
     assert "executable file not found" in excerpt[0]
     assert excerpt[0].endswith("(x3)")
@@ -102,7 +102,7 @@ def test_excerpt_has_the_cause_and_not_the_noise():
 
 def test_excerpt_without_a_cause_has_the_last_errors_in_order():
     lines = ["E1123 09:18:10.605177     147 a.go:1] \"error %s\"" % chr(97 + i) for i in range(20)] + ["plain"]
-    excerpt = journal.excerpt(lines)
+    excerpt = journal.READER.excerpt(lines)
     assert len(excerpt) == 10
     assert excerpt[0].endswith('error k"')
     assert excerpt[-1].endswith('error t"')
@@ -110,10 +110,10 @@ def test_excerpt_without_a_cause_has_the_last_errors_in_order():
 
 def test_excerpt_is_short_and_has_no_secrets():
     secret = "0123456789abcdef0123456789abcdef"
-    excerpt = journal.excerpt([k3s("fatal", "token K10%s::node:%s refused " % ("a" * 64, secret) + "x" * 2000)])
+    excerpt = journal.READER.excerpt([k3s("fatal", "token K10%s::node:%s refused " % ("a" * 64, secret) + "x" * 2000)])
     assert secret not in excerpt[0]
     assert len(excerpt[0]) <= 400
 
 
 def test_excerpt_of_nothing():
-    assert journal.excerpt([]) == []
+    assert journal.READER.excerpt([]) == []

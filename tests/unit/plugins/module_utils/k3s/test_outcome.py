@@ -26,7 +26,7 @@ def test_stages_are_told_once_each_with_their_time():
 
 def test_a_known_cause_gives_meaning_remedy_and_lines():
     verdict = ready.Verdict(ready.FAILED, "unit", "the unit is activating/start")
-    told = outcome.failure("k3s-agent.service", "n1", 3.2, verdict, journal.findings([LINE]), [LINE])
+    told = outcome.failure("k3s-agent.service", "n1", 3.2, verdict, journal.READER.findings([LINE]), [LINE])
     assert told["cause"] == "token_missing"
     for part in ("k3s-agent.service on n1", "after 3 s", "activating/start", "no join token", "Remedy: ", LINE):
         assert part in told["msg"]

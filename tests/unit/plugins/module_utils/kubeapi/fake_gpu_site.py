@@ -23,6 +23,7 @@ class FakeGpuSite(FakeSite):
         self.jobs, self.posted, self.deleted, self.others = {}, [], [], []
         self.delete_errors = 0
         self.pod_delay = 0.1
+        self.last_words = False  # whether a pod leaves in its status what it prints
 
     def handler(self):
         site = self
@@ -69,6 +70,9 @@ class FakeGpuSite(FakeSite):
         if name.partition("-")[0] in self.answers:
             code = self.answers[name.partition("-")[0]][0]
             pod = g.proof_pod(name, code, node=job["spec"]["template"]["spec"]["nodeName"])
+            if self.last_words:
+                pod["status"]["containerStatuses"][0]["state"]["terminated"]["message"] = json.dumps(
+                    self.answers[name.partition("-")[0]][1])
             timer = threading.Timer(self.pod_delay, lambda: name in self.jobs and self.put("pods", pod))
             timer.daemon = True
             timer.start()

@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
 import pytest
+from ansible_collections.edgeai.sites.plugins.module_utils.report import status as st
 from ansible_collections.edgeai.sites.plugins.module_utils.report import summary as s
 from ansible_collections.edgeai.sites.plugins.module_utils.report import words
 from ansible_collections.edgeai.sites.plugins.module_utils.report.html import render_html
@@ -34,8 +35,11 @@ def record(**changes):
     return {**copy.deepcopy(base), **changes}
 
 
-def failing(task="Start", message="it broke"):
-    return {"camera-a": {**HOST, "failures": [{"step": "k3s", "task": task, "message": message}]}}
+def failing(task="Start", message="it broke", deferred=False):
+    return {"camera-a": {**HOST, "failures": [{"step": "k3s", "task": task, "message": message, "deferred": deferred}]}}
+
+
+CLOUDCORE = {"check": "cloudcore.ca", "verdict": "fail", "found": "another CA", "wanted": "the CA in casecret", "remedy": "restart it"}
 
 
 UNHEALTHY = {"hall": {"healthy": False, "targets": [], "nodes": [], "verdicts": [{**PASS, "verdict": "fail", "found": "4"}]}}
@@ -45,22 +49,24 @@ REFUSAL = [{"site": "hall", "host": "camera-a", "check": "disk", "verdict": "fai
 @pytest.mark.parametrize(
     ("changes", "status", "reason"),
     [
-        ({}, s.AS_WANTED, None),
-        ({"health": {}}, s.NOT_CHECKED, "did not verify"),
-        ({"hosts": failing()}, s.FAILED, "camera-a: Start: it broke"),
-        ({"health": {}, "hosts": failing()}, s.FAILED, "it broke"),
-        ({"health": UNHEALTHY}, s.NOT_AS_WANTED, "found 4, wanted 3"),
-        ({"health": {"hall": {"healthy": False, "targets": [], "nodes": [], "verdicts": []}}}, s.NOT_AS_WANTED, "no evidence"),
-        ({"preflight": REFUSAL}, s.REFUSED, "free some"),
-        ({"preflight": [{**REFUSAL[0], "verdict": "warn"}]}, s.AS_WANTED, None),
-        ({"preflight": [{**REFUSAL[0], "site": "other"}]}, s.AS_WANTED, None),
-        ({"hosts": {"camera-a": {**HOST, "unreachable": "timed out"}}, "preflight": REFUSAL}, s.UNREACHABLE, "timed out"),
+        ({}, st.AS_WANTED, None),
+        ({"health": {}}, st.NOT_CHECKED, "did not verify"),
+        ({"hosts": failing()}, st.FAILED, "camera-a: Start: it broke"),
+        ({"health": {}, "hosts": failing(deferred=True)}, st.DEFERRED, "it broke"),
+        ({"cloudcore": {"hall": {"healthy": False, "verdicts": [CLOUDCORE]}}, "hosts": failing()}, st.NOT_AS_WANTED, "cloudcore.ca"),
+        ({"health": {}, "hosts": failing()}, st.FAILED, "it broke"),
+        ({"health": UNHEALTHY}, st.NOT_AS_WANTED, "found 4, wanted 3"),
+        ({"health": {"hall": {"healthy": False, "targets": [], "nodes": [], "verdicts": []}}}, st.NOT_AS_WANTED, "no evidence"),
+        ({"preflight": REFUSAL}, st.REFUSED, "free some"),
+        ({"preflight": [{**REFUSAL[0], "verdict": "warn"}]}, st.AS_WANTED, None),
+        ({"preflight": [{**REFUSAL[0], "site": "other"}]}, st.AS_WANTED, None),
+        ({"hosts": {"camera-a": {**HOST, "unreachable": "timed out"}}, "preflight": REFUSAL}, st.UNREACHABLE, "timed out"),
     ],
 )
 def test_a_site_shows_the_worst_that_is_true(changes, status, reason):
     summary = s.summarise(record(**changes))
     assert summary.sites[0].status == status
-    assert summary.good is (status not in s.BAD)
+    assert summary.good is (status not in st.BAD)
     assert any(reason in text for text in summary.sites[0].reasons) if reason else not summary.sites[0].reasons
 
 
@@ -122,6 +128,14 @@ def test_text_shows_reasons_and_warnings():
     page = render_text(s.summarise(record(health=UNHEALTHY, preflight=[{**REFUSAL[0], "verdict": "warn"}])))
     assert "! vision-line-a: answer: found 4, wanted 3" in page
     assert "~ mind disk (camera-a): 1 GB. free some" in page
+
+
+@pytest.mark.parametrize("host, said", [({"version": ""}, True), ({"version": "v1"}, False), ({"version": "v1", "failures": [
+    {"step": "edgecore", "task": "Join", "message": "no", "deferred": False}]}, True)])
+def test_a_cloudcore_that_was_not_there_yet_is_no_news_when_the_node_has_joined_it(host, said):
+    early = {**REFUSAL[0], "check": "cloudcore_hub", "verdict": "warn", "found": "connection refused"}
+    page = render_text(s.summarise(record(preflight=[early], hosts={"camera-a": {**HOST, **host}})))
+    assert ("connection refused" in page) == said
 
 
 def test_the_same_words_for_many_nodes_are_said_once():
@@ -193,7 +207,7 @@ PROVEN = {"check": "gpu.proof", "verdict": "pass", "found": GPU["evidence"], "wa
 
 def test_gpus_are_shown_with_what_proved_them():
     summary = s.summarise(record(gpu={"hall": {"healthy": True, "nodes": [GPU], "verdicts": [PROVEN]}}))
-    assert summary.sites[0].status == s.AS_WANTED
+    assert summary.sites[0].status == st.AS_WANTED
     for text in (render_text(summary, 200), render_markdown(summary), render_html(summary)):
         assert "1 of 1" in text and "simulated" in text and "NVIDIA L4" in text
     assert "gpu.proof" in render_junit(summary)
@@ -212,7 +226,7 @@ def gpu_health(verdict="pass", check="gpu_errors"):
 def test_the_health_of_a_gpu_stands_beside_its_proof(verdict, word):
     proof = {"hall": {"healthy": True, "nodes": [GPU], "verdicts": [PROVEN]}}
     summary = s.summarise(record(gpu=proof, gpu_health=gpu_health(verdict)))
-    assert summary.sites[0].status == s.AS_WANTED and [node["health"] for node in summary.sites[0].gpus] == [word]
+    assert summary.sites[0].status == st.AS_WANTED and [node["health"] for node in summary.sites[0].gpus] == [word]
     for text in (render_text(summary, 200), render_markdown(summary), render_html(summary)):
         assert word in text and "1 of 1" in text and "of-another-site" not in text
     cases = [case.get("name") for case in ET.fromstring(render_junit(summary).partition("\n")[2]).iter("testcase")]
@@ -236,7 +250,7 @@ def test_gpus_are_in_the_order_of_their_nodes():
 
 def test_a_gpu_that_is_not_healthy_makes_the_site_not_as_wanted():
     site = s.summarise(record(gpu_health=gpu_health("fail"))).sites[0]
-    assert (site.status, site.gpus[0]["health"]) == (s.NOT_AS_WANTED, "fail: gpu_errors")
+    assert (site.status, site.gpus[0]["health"]) == (st.NOT_AS_WANTED, "fail: gpu_errors")
     assert site.reasons == ("camera-a: gpu_errors: found Xid 79, wanted x. check the seat",)
     both = s.summarise(record(gpu_health=gpu_health("fail"), health=UNHEALTHY)).sites[0]
     assert len(both.reasons) == 2 and "Xid 79" in both.reasons[0] and "found 4" in both.reasons[1]
@@ -246,5 +260,40 @@ def test_a_gpu_that_is_not_proven_makes_the_site_not_as_wanted():
     bad = {**PROVEN, "verdict": "fail", "found": "it sees none"}
     gpu = {"hall": {"healthy": False, "nodes": [{**GPU, "proof": "fail", "good": False}], "verdicts": [bad]}}
     site = s.summarise(record(gpu=gpu, health={}, hosts=failing())).sites[0]
-    assert site.status == s.NOT_AS_WANTED
+    assert site.status == st.NOT_AS_WANTED
     assert site.reasons == ("camera-a: gpu.proof: found it sees none, wanted x",)
+
+
+@pytest.mark.parametrize(("cloudcore", "hosts", "status"), [
+    ({"healthy": True, "verdicts": []}, {}, st.AS_WANTED),
+    ({"healthy": False, "verdicts": [CLOUDCORE]}, {}, st.NOT_AS_WANTED),
+    (None, {}, st.NOT_CHECKED),
+    (None, {"central": {**HOST, "unreachable": "timed out"}}, st.UNREACHABLE),
+])
+def test_the_cloud_is_as_wanted_when_cloudcore_is_proven(cloudcore, hosts, status):
+    central = {**NODE, "name": "central", "runtime": "k3s_server"}
+    assert "0 sites and the cloud" in headline(s.summarise(record(sites={"cloud": [central]})))
+    found = s.summarise(record(sites={"cloud": [central]}, health={}, hosts=hosts, cloudcore={"cloud": cloudcore} if cloudcore else {}))
+    assert found.sites[0].status == status
+
+
+def test_an_edge_node_shows_the_end_of_its_certificate():
+    later = {"camera-a": {**HOST, "version": "v1.32.10-kubeedge-v1.23.1", "certificate_expires": 1767225660 + 30.5 * 86400}}
+    found = s.summarise(record(hosts=later, health={}))
+    node = found.sites[0].nodes[0]
+    assert (node.certificate_days, node.version, node.state) == (30, "v1.32.10-kubeedge-v1.23.1", "up")
+    assert "30 days left" in render_text(found) and "30 days left" in render_html(found)
+    gone = {"camera-a": {**HOST, "certificate_expires": 1767225660 - 86400.0}}
+    assert "expired 1 day ago" in render_markdown(s.summarise(record(hosts=gone)))
+    assert "certificate" not in render_text(s.summarise(record()))
+
+
+def test_what_failed_everywhere_in_the_same_words_is_said_once():
+    broken = failing()["camera-a"]
+    found = s.summarise(record(sites={"hall": [NODE, {**NODE, "name": "camera-b"}]}, hosts={"camera-a": broken, "camera-b": broken}))
+    assert found.sites[0].reasons == ("camera-a, camera-b: Start: it broke",)
+
+
+def test_a_deferred_node_is_not_called_failed():
+    found = s.summarise(record(hosts=failing(deferred=True), health={}))
+    assert found.sites[0].nodes[0].state == "deferred" and not found.good

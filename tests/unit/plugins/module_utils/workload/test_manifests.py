@@ -119,6 +119,8 @@ def test_every_pod_has_a_memory_limit(gpu):
 def test_gpu():
     gpu = dict(site=[node("g", gpu="dgpu")], runs_on={"nodes": ["g"]}, gpu=1)
     assert pod(**gpu)["runtimeClassName"] == "nvidia"
+    edge = {**gpu, "site": [node("g", gpu="dgpu", runtime="edgecore")]}
+    assert "runtimeClassName" not in pod(**edge), "EdgeCore cannot look it up, and the pod would wait for ever"
     assert container(**gpu)["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"} in pod(**gpu)["tolerations"]
 

@@ -52,9 +52,11 @@ def test_lines_of_other_sites_are_left_to_them():
     assert plan(workload(runs_on={"nodes": ["far"]}), fleet=elsewhere) == []
 
 
-def test_edgecore_nodes_belong_to_another_cluster():
+def test_edgecore_nodes_of_the_site_belong_to_it():
     site = [node("camera-a", ["line-a"]), node("kube", ["line-b"], runtime="edgecore")]
-    assert names(plan(workload(), site=site)) == [("vision-line-a", "camera-a", "line-a")]
+    targets = plan(workload(), site=site)
+    assert names(targets) == [("vision-line-a", "camera-a", "line-a"), ("vision-line-b", "kube", "line-b")]
+    assert [target.runtime for target in targets][1] == "edgecore"
 
 
 def test_dots_of_a_node_name_become_dashes():
@@ -70,7 +72,7 @@ def test_dots_of_a_node_name_become_dashes():
     ({"runs_on": {"lines": ["line-a"]}}, [node("a", ["line-a"]), node("b", ["line-a"])],
      ["line line-a is wired to a and b"]),
     ({"gpu": 1}, None, ["needs 1 GPU, and node camera-a has none", "node camera-b has none"]),
-    ({"image": "vision:9"}, None, ["vision:9", "for amd64", "for arm64", "vision:1 (amd64)", "fusion:1 (amd64)"]),
+    ({"image": "vision:9"}, None, ["vision:9", "for amd64", "for arm64", "vision:1 (amd64)"]),
     ({"image": "fusion:1"}, None, ["for arm64"]),
     ({"name": "v" * 60}, None, ["(67 characters)", "at most 63"]),
     ({"runs_on": {"lines": ["Line_A"]}}, [node("a", ["Line_A"])], ["vision-Line_A"]),
@@ -96,6 +98,20 @@ def test_all_mistakes_come_at_once():
 
 def test_a_gpu_is_there():
     assert len(plan(workload(runs_on={"nodes": ["g"]}, gpu=1), site=[node("g", gpu="dgpu")])) == 1
+
+
+@pytest.mark.parametrize("kind, gpu, resources, warned", [
+    ("tegra", 1, {}, True),
+    ("tegra", 1, {"cpu": "500m"}, True),
+    ("tegra", 1, {"memory": "2Gi"}, False),
+    ("tegra", 0, {}, False),
+    ("dgpu", 1, {}, False),
+])
+def test_the_default_memory_of_a_workload_with_a_jetsons_gpu_is_warned_of(kind, gpu, resources, warned):
+    (target,) = plan(workload(runs_on={"nodes": ["g"]}, gpu=gpu, resources=resources), site=[node("g", gpu=kind)])
+    assert bool(target.warning) == warned
+    if warned:
+        assert "gets 256Mi" in target.warning and "Jetson g" in target.warning and "resources.memory" in target.warning
 
 
 @pytest.mark.parametrize("offer, gpus, words", [

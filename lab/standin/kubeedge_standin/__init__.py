@@ -1,0 +1,1 @@
+"""The stand-in KubeEdge: cloudcore and edgecore. See docs/standin.md."""
