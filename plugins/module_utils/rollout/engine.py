@@ -1,0 +1,284 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The loop that carries a plan out: what is due is written down, then done; what is seen is written down, then judged.
+
+It knows no device and no clock: hands, ledger and the hour are given to it, so that it runs on simulated sites too. All rules
+are elsewhere (``decide``, ``admit``, ``reduce``); this only asks them, in an order that a crash at any point cannot break.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple
+
+from ansible_collections.edgeai.sites.plugins.module_utils.health.model import HEALTHY, PROGRESSING, TargetJudgement
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.admit import Act, admit
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.decide import decide
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.evidence import judge_ready, verified
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import (
+    Before,
+    Exam,
+    Holds,
+    before,
+    full_exam,
+    needs_before,
+    readings,
+)
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import FAIL, INCONCLUSIVE, PASS, Reading, judge_checks, worst
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.golden import GoldenSet
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.hands import Hands, Question, Refused, Sight
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, spec, wave_of
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.recover import record, recover
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event
+
+# A change that an API did not take is tried again; a node tells of a new image with its next status.
+AGAIN_SECONDS = 3
+IMAGE_SECONDS = 60
+# An expression that is true of every answer: the frames judge the new model, not the inventory's question.
+ANY = "`true`"
+TRIES_TOO_MANY = 10000
+
+
+class Ledger:
+    """What the engine needs of a ledger: the events so far, the state after them, and a way to add one."""
+
+    events: Iterable[Event]
+    state: State
+
+    def append(self, event: Event) -> State:
+        """Write an event so that it outlives this process, and return the state after it."""
+        raise NotImplementedError
+
+
+class Engine:
+    """Turns of one rollout. hands: site -> Hands; expected: target -> what the inventory knows of it:
+
+    {health_path, request, expect}.
+    """
+
+    def __init__(self, plan: Plan, ledger: Ledger, hands: Mapping[str, Hands], expected: Mapping[str, Dict[str, Any]],
+                 golden: Optional[GoldenSet], holds: Holds, watch_wave: Optional[Callable[[Plan, State], List[Reading]]] = None):
+        self.plan = plan
+        self._ledger = ledger
+        self._hands = hands
+        self._expected = expected
+        self._golden = golden
+        self._holds = holds
+        self._watch_wave = watch_wave
+        self._before = _remembered(ledger.events)
+        self._last: Dict[str, Reading] = {}
+        self._tried: Dict[str, int] = {}
+        self._recorded: Dict[str, str] = {}
+
+    @property
+    def state(self) -> State:
+        """Return the state of the rollout now."""
+        return self._ledger.state
+
+    def turn(self, now: int, requests: Iterable[Event] = ()) -> bool:
+        """Do everything that can be done now, and return whether anything was written: then the next turn may have more."""
+        was = self.state.seq
+        for event in requests:
+            self._ledger.append({**event, "at": now})
+        self._catch_up_with_devices(now)
+        self._note_availability(now)
+        for _turn in range(TRIES_TOO_MANY):
+            due = decide(self.plan, self.state, now)
+            if not due:
+                break
+            for event in due:
+                self._ledger.append(self._explained(event))
+        for act in admit(self.plan, self.state, now):
+            self._do(act, now)
+        self._write_records()
+        return self.state.seq != was
+
+    # --- what was begun, and what became of it ---
+
+    def _catch_up_with_devices(self, now: int) -> None:
+        """Compare what was begun with what the workloads ask for: the same after a crash as a second after the act."""
+        waiting = [name for name in self.plan["targets"] if self.state.targets[name].state in (*s.IN_FLIGHT, s.PREPULLING)]
+        if not waiting:
+            return
+        events, acts = recover(self.plan, self.state, {name: self._of(name).asked_for(name) for name in waiting}, now)
+        for event in events:
+            self._ledger.append(event)
+        for act in acts:
+            if act["act"] == "pull":
+                self._await_image(act, now)
+            elif now - self._tried.get(act["target"], -AGAIN_SECONDS) >= AGAIN_SECONDS:
+                self._change(act, now)
+
+    def _do(self, act: Act, now: int) -> None:
+        kind = act["act"]
+        if kind == "gate":
+            self._gate(act, now)
+        elif kind == "look":
+            self._look(act, now)
+        elif kind == "pull":
+            if self._intend({"type": "pull_intent"}, act, now):
+                self._await_image(act, now)
+        elif kind in ("switch", "rollback"):
+            if self._intend({"type": f"{kind}_intent", "to": act["to"]}, act, now):
+                self._change(act, now)
+        else:
+            self._watch(act["target"], now)
+
+    def _intend(self, event: Event, act: Act, now: int) -> bool:
+        """Write an intent; False when an act of this turn has already changed what it was meant for."""
+        was = self.state
+        self._ledger.append({**event, "at": now, "target": act["target"], "attempt": act["attempt"]})
+        return self.state.targets is not was.targets
+
+    def _await_image(self, act: Act, now: int) -> None:
+        name, target = act["target"], self.state.targets[act["target"]]
+        device = self._of(name).device(name, self.plan["targets"][name]["digest"])
+        common = {"at": now, "target": name, "attempt": act["attempt"]}
+        if device.present:
+            self._ledger.append({"type": "pulled", **common})
+        elif device.online and device.present is False and (device.missing or now - target.since >= IMAGE_SECONDS):
+            row = self.plan["targets"][name]
+            self._ledger.append({"type": "pull_failed", **common, "reason": device.missing or (
+                f"{row['image']} is not on node {row['node']}; bring it there with the artifacts playbook")})
+
+    def _change(self, act: Act, now: int) -> None:
+        """Give a workload the new image, or the recorded one back. It is safe to do this again."""
+        name, row = act["target"], self.plan["targets"][act["target"]]
+        self._tried[name] = now
+        back = act["act"] == "rollback"
+        try:
+            self._of(name).switch(name, act["to"], "" if back else row["image"], record(self.plan, self.state, name))
+        except Refused as error:
+            if not back and error.changed is False:
+                self._ledger.append({"type": "switch_failed", "at": now, "target": name, "attempt": act["attempt"], "changed": False,
+                                     "reason": str(error)})
+            else:
+                # Whether it was done, or a way back that was refused: the workload will tell, or the deadline decides.
+                self._last[name] = Reading("api", INCONCLUSIVE, str(error), "an answer of the site's API")
+            return
+        if not back:
+            self._ledger.append({"type": "switched", "at": now, "target": name, "attempt": act["attempt"]})
+
+    # --- looking ---
+
+    def _note_availability(self, now: int) -> None:
+        """A line that is served no more takes a place in its budgets, whatever the rollout did to it."""
+        for name in self.plan["targets"]:
+            target = self.state.targets[name]
+            if target.state in (s.SOAKING, s.SUCCEEDED, s.ALREADY_CURRENT, s.ROLLED_BACK):
+                online = self._of(name).device(name, self.plan["targets"][name]["digest"]).online
+                if online != target.available:
+                    self._ledger.append({"type": "availability", "at": now, "target": name, "available": online})
+
+    def _look(self, act: Act, now: int) -> None:
+        name, row, target = act["target"], self.plan["targets"][act["target"]], self.state.targets[act["target"]]
+        device = self._of(name).device(name, row["digest"])
+        event = {"type": "look", "at": now, "target": name, "attempt": act["attempt"], "online": device.online, "reason": device.reason}
+        if not device.online:
+            self._ledger.append(event)
+            return
+        full = needs_before(self.plan["gates"]) and target.state == s.PREPULLED and device.digest != row["digest"]
+        asked = self._expected[name]
+        exam = self._full(name) if full else Exam(asked["health_path"], (asked["request"],))
+        # The inventory's question comes first: a frame may be one that the old model is known to get wrong.
+        exam = replace(exam, requests=(asked["request"], *exam.requests)) if full else exam
+        sight = self._of(name).see(Question(name, device.digest, asked["expect"], exam, max(target.looked, target.since)))
+        healthy = _is_healthy(sight)
+        if healthy is None and now - max(target.since, target.looked, self.state.started) < self.plan["gates"]["ready"]["timeout"]:
+            return  # it is being asked; a model that is just starting is not yet an unhealthy one
+        checks = judge_checks(self.plan["gates"]["preflight"], {**(device.checks or {}), "baseline": bool(healthy) or self.plan["repair"]})
+        if full and healthy and sight.answers is not None:
+            self._remember_before(name, act, replace(sight.answers, answers=sight.answers.answers[1:], times=sight.answers.times[1:]), now)
+        refused = checks.verdict == FAIL and healthy is not False
+        lock = device.lock or (f"preflight {checks.found}" if checks.verdict == INCONCLUSIVE else "")
+        self._ledger.append({**event, "digest": device.digest, "healthy": bool(healthy), "present": device.present,
+                             "lock": bool(lock), "reason": lock or "; ".join(sight.judgement.reasons),
+                             **({"reject": f"preflight {checks.found}"} if refused else {})})
+
+    def _remember_before(self, name: str, act: Act, answers: Any, now: int) -> None:
+        old = before(self.plan["gates"], self._golden, answers, self._holds)
+        self._before[name] = old
+        self._ledger.append({"type": "before", "at": now, "target": name, "attempt": act["attempt"], "right": old.right, "asked": old.asked,
+                             "times": list(old.times)})
+
+    def _watch(self, name: str, now: int) -> None:
+        """Read the gates of what is under way, and write down what is decided by them: a pass, or a failure."""
+        target, row = self.state.targets[name], self.plan["targets"][name]
+        back, soaking = target.state == s.ROLLING_BACK, target.state == s.SOAKING
+        until = target.since + (spec(self.plan, self.state, wave_of(self.plan, self.state, name))["soak"] if soaking else 0)
+        if self._of(name).asked_for(name) != (target.previous if back else row["digest"]):
+            return  # not done yet, not seen yet, or somebody else's doing: see _catch_up_with_devices
+        asked = self._expected[name]
+        if back:
+            question = Question(name, target.previous, asked["expect"], Exam(asked["health_path"], (asked["request"],)), target.since)
+        else:
+            expect = ANY if "golden" in self.plan["gates"] else asked["expect"]
+            # While it soaks the model is left to its work; it is asked again at the end.
+            question = Question(name, row["digest"], expect, self._full(name), until if now >= until else 0)
+        sight = self._of(name).see(question)
+        rows = [judge_ready(sight.judgement, now, target.since)]
+        if rows[0].verdict == INCONCLUSIVE and target.state == s.VERIFYING and now - target.since >= self.plan["gates"]["ready"]["timeout"]:
+            rows = [Reading("ready", FAIL, f"{rows[0].found}; not within {self.plan['gates']['ready']['timeout']} s", rows[0].wanted)]
+        if rows[0].verdict == PASS and not back:
+            rows += readings(self.plan["gates"], self._golden, sight.answers, self._before.get(name, Before()), self._holds)
+        verdict = worst(reading.verdict for reading in rows)
+        open_rows = [reading for reading in rows if reading.verdict != PASS]
+        if open_rows:
+            self._last[name] = open_rows[0]
+        if verdict == FAIL or (verdict == PASS and sight.answers is not None and now >= until):
+            event = verified(name, target.attempt, sight.judgement, rows, sight.answers.at if verdict == PASS else now, now)
+            self._ledger.append({**event, "type": "rolled_back"} if back else event)
+
+    def _gate(self, act: Act, now: int) -> None:
+        found = self._watch_wave(self.plan, self.state) if self._watch_wave else []
+        verdict = worst(reading.verdict for reading in found)
+        rows = [reading.row() for reading in found]
+        wave = self.state.waves[act["wave"]]
+        if verdict != wave.gate or verdict == FAIL:
+            self._ledger.append({"type": "gate", "at": now, "wave": act["wave"], "verdict": verdict, "gates": rows})
+
+    # --- the rest ---
+
+    def _full(self, name: str) -> Exam:
+        asked = self._expected[name]
+        return full_exam(self.plan["gates"], self._golden, asked["health_path"], asked["request"])
+
+    def _of(self, name: str) -> Hands:
+        return self._hands[self.plan["targets"][name]["site"]]
+
+    def _explained(self, event: Event) -> Event:
+        """A deadline says little; what was still open when it passed says why."""
+        last = self._last.get(event.get("target", ""))
+        if event["type"] != "expire" or last is None or last.found in event.get("reason", ""):
+            return event
+        return {**event, "reason": f"{event['reason'].split(';')[0]}; {last.gate}: {last.found}"}
+
+    def _write_records(self) -> None:
+        """Keep on each workload what became of it: from that a ledger that was lost can be rebuilt."""
+        for name in self.plan["targets"]:
+            target = self.state.targets[name]
+            if target.switches and target.state in (s.SOAKING, *s.TERMINAL) and self._recorded.get(name) != target.state:
+                self._recorded[name] = target.state
+                self._of(name).remember(name, record(self.plan, self.state, name))
+
+
+def _is_healthy(sight: Sight) -> Optional[bool]:
+    """True or False when that is known; None while the model is still being asked or is just starting."""
+    judgement: TargetJudgement = sight.judgement
+    if judgement.state == HEALTHY:
+        return True if sight.answers is not None else None
+    if judgement.state == PROGRESSING or judgement.probe_wanted and not judgement.final:
+        return None
+    return False
+
+
+def _remembered(events: Iterable[Event]) -> Dict[str, Before]:
+    """What models answered before their switch, as far as the journal has it: the newest of each target."""
+    found: Dict[str, Tuple[int, Before]] = {}
+    for event in events:
+        if event.get("type") == "before":
+            found[event["target"]] = (event["attempt"], Before(event["right"], event["asked"], tuple(event["times"])))
+    return {name: old for name, (_attempt, old) in found.items()}
