@@ -63,6 +63,13 @@ def parser() -> argparse.ArgumentParser:
         host,
         (["remote"], {"nargs": argparse.REMAINDER, "metavar": "CMD"}),
     )
+    add(
+        "console",
+        console,
+        "run a command in a host without its network, as at its keyboard: also while its link is cut",
+        host,
+        (["remote"], {"nargs": argparse.REMAINDER, "metavar": "CMD"}),
+    )
     add("reboot", reboot, "reboot a host", host)
     add("cut", lambda found: faults.cut(found.host), "cut a host's link: nothing enters or leaves it", host)
     add("heal", lambda found: faults.heal(found.host), "mend a cut link", host)
@@ -132,6 +139,14 @@ def ssh_command(arguments) -> None:
     container = hosts.find(arguments.host)
     options = ("-t",) if not arguments.remote and sys.stdin.isatty() else ()
     argv = ssh.command(container.address, *arguments.remote, options=options)
+    os.execvp(argv[0], argv)
+
+
+def console(arguments) -> None:
+    """`lab console HOST [CMD…]`: the same without a network; without a command, a shell."""
+    container = hosts.find(arguments.host)
+    terminal = ("-t",) if not arguments.remote and sys.stdin.isatty() else ()
+    argv = ["podman", "exec", "-i", *terminal, container.id, *(arguments.remote or ["sh"])]
     os.execvp(argv[0], argv)
 
 

@@ -75,8 +75,8 @@ class ActionModule(ActionBase):
                         "another name.")
             plan = known
         changed = bool(given["dest"]) and self._write(given["dest"], plan, outlook)
-        return {**result, "changed": changed, "begun": known is not None, "ledger": given["ledger"], "plan": plan, "hash": plan["hash"], "forecast": outlook, "feasible": outlook["feasible"],
-                "text": text}
+        return {**result, "changed": changed, "begun": known is not None, "ledger": given["ledger"], "plan": plan, "hash": plan["hash"],
+                "forecast": outlook, "feasible": outlook["feasible"], "text": text}
 
     def _write(self, dest, plan, outlook):
         """Write the plan unless the file holds it already: a forecast of a later hour is no other plan."""

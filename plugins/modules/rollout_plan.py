@@ -52,6 +52,9 @@ options:
   dest:
     description: File that receives the plan and its forecast as JSON. Not written in check mode.
     type: path
+  ledger:
+    description: Directory of the rollout's ledger. Where a rollout of this release has begun there, its plan is returned instead of a new one.
+    type: path
 attributes:
   check_mode:
     description: Plans and shows the same, and does not write O(dest).
@@ -93,6 +96,14 @@ feasible:
   description: Whether it can be run as it is.
   returned: success
   type: bool
+begun:
+  description: Whether a rollout of the release has begun in O(ledger); the plan is that rollout's then.
+  returned: success
+  type: bool
+ledger:
+  description: The directory given as O(ledger).
+  returned: success
+  type: str
 text:
   description: The plan as people read it.
   returned: success
