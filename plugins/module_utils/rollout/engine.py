@@ -100,7 +100,7 @@ class Engine:
 
     def _catch_up_with_devices(self, now: int) -> None:
         """Compare what was begun with what the workloads ask for: the same after a crash as a second after the act."""
-        waiting = [name for name in self.plan["targets"] if self.state.targets[name].state in (*s.IN_FLIGHT, s.PREPULLING)]
+        waiting = [name for name in self.plan["targets"] if self.state.targets[name].state in (*s.IN_FLIGHT, s.SOAKING, s.PREPULLING)]
         if not waiting:
             return
         events, acts = recover(self.plan, self.state, {name: self._of(name).asked_for(name) for name in waiting}, now)

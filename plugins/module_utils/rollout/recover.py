@@ -29,9 +29,10 @@ def recover(plan: Plan, state: State, observed: Dict[str, Optional[str]], now: i
         common = {"target": name, "attempt": target.attempt}
         if target.state == s.PREPULLING:
             acts.append({"act": "pull", **common, "bytes": plan["targets"][name]["wan_bytes"], "seconds": plan["targets"][name]["pull_seconds"]})
-        elif found is None or target.state not in (s.SWITCHING, s.VERIFYING, s.ROLLING_BACK):
+        elif found is None or target.state not in (*s.IN_FLIGHT, s.SOAKING):
             continue
-        elif found not in (new, target.previous):
+        # One that soaks has been seen with the new image: that it asks for the one before is somebody's doing too.
+        elif found not in (new, target.previous) or target.state == s.SOAKING and found != new:
             events.append({"type": "drift", "at": now, **common, "reason": f"its workload asks for {found or 'no image'}; wanted {new} or, as "
                                                                            f"before, {target.previous or 'none'}"})
         elif target.state == s.SWITCHING and found == new:

@@ -374,7 +374,7 @@ def _skip(plan: Plan, state: State, name: str, target: Target, event: Event) -> 
 @_target
 def _drift(plan: Plan, state: State, name: str, target: Target, event: Event) -> Target:
     """Neither the old nor the new image runs there: hands off until a person has looked."""
-    return _to(target, s.FAILED, event, drift=True, changed=True) if target.state in s.IN_FLIGHT else target
+    return _to(target, s.FAILED, event, drift=True, changed=True) if target.state in (*s.IN_FLIGHT, s.SOAKING) else target
 
 
 @_target

@@ -1,0 +1,312 @@
+"""Releases on two camera lines: what a new model has to prove, what becomes of one that does not, and who may stop it.
+
+The tests of this file run in order; each begins and ends with a known model on both lines. Releases are made by the tests:
+line-a is the canary.
+"""
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+from contextlib import contextmanager
+
+import pytest
+import yaml
+from scenario import ROOT, Scenario, lab, wait_until
+
+SCENARIO = Scenario(__file__)
+SERVER, NODE_A, NODE_B = "roll-server", "roll-a", "roll-b"
+LINE_A, LINE_B = "vision-line-a", "vision-line-b"
+A, B = f"test-factory/{LINE_A}", f"test-factory/{LINE_B}"
+STEP, REPORT = "Carry out the wave", "Report on the rollout"
+PLAN, START, NEXT = "Plan the release, or take the plan of the rollout that has begun", "Start the rollout", "Say what comes next"
+GOLDEN = ROOT / "releases/golden/vision.json"
+GATES = yaml.safe_load((ROOT / "releases/vision-2.4.yml").read_text(encoding="utf-8"))["gates"]
+RELEASES = SCENARIO.state / "releases"
+
+
+def release(name, image, **changes):
+    """Write a release file, and return its path."""
+    document = {
+        "release": name, "workloads": [{"name": "vision", "image": image, "load_seconds": 5}], "targets": {"expect": 2},
+        "waves": [{"name": "canary", "pick": {"per": "site", "prefer": {"first": "1"}}, "soak": "4s"},
+                  {"name": "rest", "percent": 100, "soak": "4s"}],
+        "gates": {**GATES, "ready": {"timeout": "90s"}}, **changes}
+    RELEASES.mkdir(exist_ok=True)
+    path = RELEASES / f"{name}.yml"
+    path.write_text(yaml.safe_dump(document), encoding="utf-8")
+    return path
+
+
+def ledger(name):
+    return SCENARIO.state / "state/rollouts" / name
+
+
+def variables(path, **more):
+    return {"release": str(path), "rollout_golden_dir": str(GOLDEN.parent), "rollout_by": "eva", **more}
+
+
+def rollout(path, *arguments, **more):
+    return SCENARIO.play("edgeai.sites.rollout", *arguments, variables=variables(path, **more))
+
+
+def order(name, kind, **more):
+    return SCENARIO.play("edgeai.sites.rollout_control",
+                         variables={"rollout_ledger": str(ledger(name)), "rollout_order": kind, "rollout_by": "eva", **more})
+
+
+@contextmanager
+def running(path, **more):
+    """The same in the background, as a process group of its own that can be killed like a controller that loses its power."""
+    command = [str(part) for part in SCENARIO.command("edgeai.sites.rollout", "-e", json.dumps(variables(path, **more)))]
+    with open(RELEASES / f"{path.stem}.log", "ab") as log:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env={
+            **os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")})
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def journal(name):
+    """The events of a ledger that are on the disk."""
+    path = ledger(name) / "journal.jsonl"
+    return [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()[1:] if line.endswith("}")] if path.exists() else []
+
+
+def happened(name, kind, target=None):
+    return [event for event in journal(name) if event["type"] == kind and target in (None, event.get("target"))]
+
+
+def digest(image):
+    """The digest that the bundle has for name:version."""
+    (found,) = [entry["image"]["digest"] for entry in SCENARIO.artifacts() if f"{entry['name']}:{entry['version']}" == image]
+    return found
+
+
+def deployment(name):
+    return json.loads(SCENARIO.host(SERVER).check_output(f"k3s kubectl -n edgeai get deployment {name} -o json"))
+
+
+def asked_for(name):
+    """What a line's workload asks for, as name:version of the bundle."""
+    (container,) = deployment(name)["spec"]["template"]["spec"]["containers"]
+    (found,) = [f"{entry['name']}:{entry['version']}" for entry in SCENARIO.artifacts()
+                if entry["kind"] == "image" and container["image"].endswith("@" + entry["image"]["digest"])]
+    return found
+
+
+def both():
+    return asked_for(LINE_A), asked_for(LINE_B)
+
+
+def generations():
+    return [deployment(name)["metadata"]["generation"] for name in (LINE_A, LINE_B)]
+
+
+def states(done):
+    """{target: state} of the report of a run."""
+    return {row["target"]: row["state"] for row in done.one(REPORT, "localhost")["report"]["targets"]}
+
+
+def row(done, name):
+    return {found["target"]: found for found in done.one(REPORT, "localhost")["report"]["targets"]}[name]
+
+
+def said(done):
+    return done.one(NEXT, "localhost")["msg"]
+
+
+def put(image):
+    """Both lines run a model, whatever was before."""
+    workloads = [{**SCENARIO.fleet["workloads"][0], "image": image}]
+    done = SCENARIO.play("converge.yml", variables={"edge_workloads": workloads})
+    assert done.failed == set(), done.text
+    assert both() == (image, image)
+
+
+class TestAReleaseThatIsGood:
+    """Each goes on where the one before has stopped."""
+
+    NAME = "good"
+
+    @pytest.fixture(name="path", scope="class")
+    def _path(self):
+        waves = [{"name": "canary", "pick": {"per": "site", "prefer": {"first": "1"}}, "soak": "4s"},
+                 {"name": "rest", "percent": 100, "soak": "4s", "approval": True}]
+        return release(self.NAME, "vision:2", waves=waves)
+
+    def test_check_mode_shows_the_plan_and_does_nothing(self, path):
+        done = rollout(path, "--check")
+        assert (done.failed, done.of(STEP)) == (set(), []), done.text
+        assert "canary" in done.one(PLAN, "localhost")["text"]
+        assert not ledger(self.NAME).exists()
+        assert both() == ("vision:1", "vision:1")
+
+    def test_the_canary_proves_itself_and_the_rest_waits_for_a_person(self, path):
+        before = generations()
+        done = rollout(path)
+        assert (done.code, done.failed) == (0, set()), done.text
+        assert both() == ("vision:2", "vision:1"), done.text
+        assert states(done)[A] == "succeeded" and states(done)[B] == "planned", done.text
+        gates = {gate["gate"]: gate["verdict"] for gate in row(done, A)["gates"]}
+        assert gates == {"ready": "pass", "http": "pass", "golden": "pass", "latency": "pass"}, gates
+        hash_ = done.one(PLAN, "localhost")["hash"]
+        assert f"rollout_approve=rest -e rollout_approve_plan={hash_[:19]}" in said(done), said(done)
+        assert generations()[1] == before[1], "nobody touched the other line"
+
+    def test_the_same_again_changes_nothing(self, path):
+        before = generations(), len(journal(self.NAME))
+        done = rollout(path)
+        assert (done.failed, done.changed) == (set(), {}), done.text
+        assert generations() == before[0]
+        assert both() == ("vision:2", "vision:1")
+
+    def test_an_approval_of_another_plan_is_refused(self, path):
+        done = rollout(path, rollout_approve="rest", rollout_approve_plan="sha256:0123456789ab")
+        assert done.failed == {"localhost"}
+        assert "sha256:0123456789ab" in done.error("localhost") and "Look at that plan" in done.error("localhost")
+        assert both() == ("vision:2", "vision:1")
+
+    def test_an_approval_lets_the_rest_follow(self, path):
+        hash_ = rollout(path, "--check").one(PLAN, "localhost")["hash"]
+        done = rollout(path, rollout_approve="rest", rollout_approve_plan=hash_[:19])
+        assert done.failed == set(), done.text
+        assert both() == ("vision:2", "vision:2")
+        assert set(states(done).values()) == {"succeeded"}
+        assert done.one(REPORT, "localhost")["status"] == "done"
+        assert "image: vision:2" in said(done)
+        assert [event["by"] for event in happened(self.NAME, "approve")] == ["eva"]
+
+    def test_the_workload_carries_the_record_of_it(self):
+        record = json.loads(deployment(LINE_B)["metadata"]["annotations"]["edgeai.sites/rollout"])
+        assert (record["state"], record["previous"]) == ("succeeded", digest("vision:1"))
+
+    def test_a_rollout_that_is_done_stays_done(self, path):
+        before = generations()
+        done = rollout(path)
+        assert (done.failed, done.changed) == (set(), {}), done.text
+        assert generations() == before
+
+
+@pytest.mark.parametrize(("image", "gate"), [("vision:wrong", "golden"), ("vision:slow", "latency"), ("vision:crash", "ready")])
+class TestAReleaseThatIsNot:
+    def test_it_goes_back_alone_and_no_other_line_gets_it(self, image, gate):
+        name = image.replace(":", "-")
+        path = release(name, image)
+        before = generations()
+        done = rollout(path)
+        assert done.failed == {"localhost"}, done.text
+        assert both() == ("vision:2", "vision:2"), done.text
+        assert states(done) == {A: "rolled_back", B: "planned"}, done.text
+        assert gate in row(done, A)["reason"], row(done, A)
+        assert generations() == [before[0] + 2, before[1]], "there and back, and nobody else"
+        assert done.one(REPORT, "localhost")["status"] == "paused"
+        assert SCENARIO.play("edgeai.sites.verify", variables={
+            "edge_workloads": [{**SCENARIO.fleet["workloads"][0], "image": "vision:2"}]}).failed == set()
+
+
+class TestAControllerThatDies:
+    def test_in_the_middle_of_a_switch_the_next_one_goes_on(self):
+        put("vision:1")
+        path = release("resumed", "vision:2")
+        before = generations()
+        with running(path) as first:
+            wait_until(lambda: bool(happened("resumed", "switch_intent", A)) or first.poll() is None or "ended", 120, "the switch of line-a")
+            os.killpg(first.pid, signal.SIGKILL)
+            first.wait()
+        assert not happened("resumed", "verified", A)
+        done = rollout(path)
+        assert done.failed == set(), done.text
+        assert both() == ("vision:2", "vision:2")
+        assert generations() == [before[0] + 1, before[1] + 1], "each was switched once"
+        tokens = [event["token"] for event in journal("resumed")]
+        assert tokens == sorted(tokens) and len(set(tokens)) >= 2
+        assert [event["seq"] for event in journal("resumed")] == list(range(1, len(tokens) + 1))
+
+
+class TestTwoControllersAndOrders:
+    """A rollout that is held for a while: its canary soaks for a minute."""
+
+    NAME = "held"
+
+    @pytest.fixture(name="path", scope="class")
+    def _path(self):
+        put("vision:1")
+        return release(self.NAME, "vision:2", waves=[{"name": "canary", "pick": {"per": "site", "prefer": {"first": "1"}}, "soak": "60s"},
+                                                     {"name": "rest", "percent": 100, "soak": "4s"}])
+
+    def test_the_second_does_nothing_and_an_order_reaches_the_first(self, path):
+        with running(path) as first:
+            wait_until(lambda: bool(happened(self.NAME, "switched", A)) or first.poll() is None or "ended", 120, "the switch of line-a")
+            second = rollout(path)
+            assert second.failed == {"localhost"} and "is being run already" in second.error("localhost"), second.text
+            paused = order(self.NAME, "pause", rollout_reason="the line is being cleaned")
+            assert paused.failed == set(), paused.text
+            wait_until(lambda: bool(happened(self.NAME, "pause")), 10, "the order in the journal")
+            wait_until(lambda: first.poll() is not None, 120, "the first controller's end: nothing is under way any more")
+            assert first.returncode != 0
+        assert both() == ("vision:2", "vision:1"), "what was under way is finished, and nothing new is begun"
+        text = (RELEASES / f"{self.NAME}.log").read_text()
+        assert "the line is being cleaned" in text and re.search(r"wave canary", text), text
+
+    def test_resumed_it_ends(self, path):
+        resumed = order(self.NAME, "resume")
+        assert resumed.failed == set(), resumed.text
+        done = rollout(path)
+        assert done.failed == set(), done.text
+        assert both() == ("vision:2", "vision:2")
+
+    def test_an_order_that_nobody_can_follow_says_how_it_stands(self):
+        late = order(self.NAME, "pause")
+        assert late.failed == set(), "one that is over needs no pause"
+        refused = order(self.NAME, "resume")
+        assert refused.failed == {"localhost"} and "found the rollout done" in refused.error("localhost"), refused.text
+
+
+class TestANodeThatIsGone:
+    def test_it_is_deferred_and_catches_up(self):
+        put("vision:1")
+        path = release("deferred", "vision:2", budgets={"max_deferred_percent": 100, "max_unavailable": {"site": 2, "line": 1}},
+                       timeouts={"lock": "20s"})
+        lab("cut", NODE_B)
+        try:
+            wait_until(lambda: not is_ready(NODE_B), 120, "a node that is not Ready")
+            done = rollout(path)
+        finally:
+            lab("heal", NODE_B)
+        assert states(done) == {A: "succeeded", B: "deferred"}, done.text
+        assert done.one(REPORT, "localhost")["status"] == "done_with_deferred"
+        assert "rollout_order=catch_up" in said(done)
+        assert both() == ("vision:2", "vision:1")
+        wait_until(lambda: is_ready(NODE_B), 120, "the node after its link was mended")
+        assert order("deferred", "catch_up").failed == set()
+        done = rollout(path)
+        assert done.failed == set(), done.text
+        assert states(done) == {A: "succeeded", B: "succeeded"}
+        assert both() == ("vision:2", "vision:2")
+
+
+class TestSomebodyElse:
+    def test_an_image_that_nobody_planned_pauses_it(self):
+        put("vision:1")
+        path = release("foreign", "vision:2", waves=[{"name": "canary", "pick": {"per": "site", "prefer": {"first": "1"}}, "soak": "60s"},
+                                                     {"name": "rest", "percent": 100, "soak": "4s"}])
+        with running(path) as first:
+            wait_until(lambda: bool(happened("foreign", "verified", A)) or first.poll() is None or "ended", 120, "the soak of line-a")
+            (container,) = deployment(LINE_A)["spec"]["template"]["spec"]["containers"]
+            name = container["image"].partition("@")[0]
+            SCENARIO.host(SERVER).check_output(f"k3s kubectl -n edgeai set image deployment/{LINE_A} {container['name']}={name}@{digest('vision:wrong')}")
+            wait_until(lambda: first.poll() is not None, 120, "the end of the rollout")
+        assert happened("foreign", "drift", A), journal("foreign")
+        assert asked_for(LINE_A) == "vision:wrong", "what somebody else has done is not taken back"
+        assert asked_for(LINE_B) == "vision:1"
+
+
+def is_ready(name):
+    node = json.loads(SCENARIO.host(SERVER).check_output(f"k3s kubectl get node {name} -o json"))
+    return [item["status"] for item in node["status"]["conditions"] if item["type"] == "Ready"] == ["True"]
