@@ -28,9 +28,9 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.site
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.engine import Engine
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.golden import MAX_BYTES, choose, load_set
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import spec
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.narrate import narrate, standing
 from ansible_collections.edgeai.sites.plugins.plugin_utils.filters import plain
+from ansible_collections.edgeai.sites.plugins.plugin_utils.this_run import this_run
 from ansible_collections.edgeai.sites.plugins.plugin_utils.wave_gates import WaveGates
 
 ARGUMENTS = {
@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"rollout in {given['ledger']}: {error}") from error
 
     def _carry_out(self, given):
-        with LedgerFile(given["ledger"], None, int(time.time())) as ledger:
+        with LedgerFile(given["ledger"], None, int(time.time()), this_run()) as ledger:
             plan = ledger.plan
             number = _number(plan, given["wave"])
             if ledger.state.status == s.READY:
@@ -129,24 +129,25 @@ class Told:
 def _turn(engine, ledger, number, limit, zone, wake):
     """Turn until the wave is over, a person is needed, or the time of this step is. Return why it ended."""
     end = time.monotonic() + limit
-    said = time.monotonic()
+    said = news = time.monotonic()
     while True:
         now = int(time.time())
         requests = [orders.event_of(ledger.plan, order, now) for order in ledger.orders()]
         more = engine.turn(now, requests)
         state = ledger.state
-        if state.status in (*s.FINISHED, s.PAUSED) and not _under_way(ledger.plan, state):
+        if state.status in s.FINISHED or state.status == s.PAUSED and not _under_way(ledger.plan, state):
             return state.status
         if state.wave > number:
             return "passed"
-        if state.wave == number and state.waves[number].state == s.APPROVAL:
+        if state.wave <= number and state.waves[state.wave].state == s.APPROVAL and not _under_way(ledger.plan, state):
             return "approval"
         if time.monotonic() >= end:
             return "limit"
         if more:
-            said = time.monotonic()
+            said = news = time.monotonic()
             continue
-        if time.monotonic() - said >= WORD_SECONDS:
+        quiet = time.monotonic() - news
+        if time.monotonic() - said >= max(WORD_SECONDS, quiet / 10):
             said = time.monotonic()
             display.display(f"  {standing(ledger.plan, state, now)}")
         wake.wait(TICK_SECONDS)
@@ -154,8 +155,8 @@ def _turn(engine, ledger, number, limit, zone, wake):
 
 
 def _under_way(plan, state):
-    """Whether something is being done to a device: a pause does not leave it half done."""
-    return state.status == s.PAUSED and any(
+    """Whether something is being done to a device: nobody leaves it half done, and a person is not waited for meanwhile."""
+    return any(
         state.targets[name].state in (*s.IN_FLIGHT, s.SOAKING) or state.targets[name].state == s.FAILED and _goes_back(plan, state, name)
         for name in plan["targets"])
 

@@ -49,7 +49,7 @@ class CallbackModule(Default):
         self._hosts, self._changed = set(), 0
         # A play's line waits for its first task: most fleets have no host for some of the plays.
         self._header, self._told, self._nobody = "", False, False
-        self._task, self._task_began, self._waiting = "", 0.0, {}
+        self._task, self._task_began, self._waiting, self._next_sign = "", 0.0, {}, 0.0
         # Every task is a fork that inherits everything and lives for seconds: looking through it all for garbage costs a
         # tenth of the controller's CPU time and frees nothing.
         os.register_at_fork(after_in_child=gc.disable)
@@ -165,7 +165,7 @@ class CallbackModule(Default):
         if self._header and not self._loud:
             self._line(self._header)
             self._header, self._told = "", True
-        self._task, self._waiting = task_name(task), {}
+        self._task, self._waiting, self._next_sign = task_name(task), {}, 0.0
 
     def _done(self, result):
         host = seen(result).host
@@ -198,9 +198,13 @@ class CallbackModule(Default):
 
     def _sign_of_life(self, _signal, _frame):
         now = time.monotonic()
+        # Less often the longer it takes: a rollout that soaks for a day does not fill the screen.
+        if now < self._next_sign:
+            return
         slow = {host: now - began for host, began in self._waiting.items() if now - began >= SIGN_OF_LIFE_SECONDS / 2}
         if slow:
             names = ", ".join(sorted(slow)[:4]) + (f" and {len(slow) - 4} more" if len(slow) > 4 else "")
             text = f"{INDENT}...      {names}  {self._task}, {words.seconds(max(slow.values()))} so far\n"
             # Straight to the descriptor: the signal may have interrupted a print, whose buffer may not be entered twice.
             os.write(1, text.encode())
+            self._next_sign = now + max(slow.values()) / 10

@@ -59,6 +59,7 @@ class CallbackModule(CallbackBase):
             "cloudcore": {},
         }
         self._step = None
+        self._rollout = False
         self._site_of = {}
 
     def v2_playbook_on_start(self, playbook):
@@ -112,8 +113,9 @@ class CallbackModule(CallbackBase):
 
     def _has_something_to_say(self):
         hosts = self.record["hosts"].values()
-        return bool(any(self.record[part] for part in ("preflight", "health", "gpu", "gpu_health", "cloudcore"))
-                    or any(host["failures"] or host["unreachable"] for host in hosts))
+        seen_here = any(self.record[part] for part in ("preflight", "health", "gpu", "gpu_health", "cloudcore"))
+        # A rollout has a report of its own, which also says what failed.
+        return bool(seen_here or not self._rollout and any(host["failures"] or host["unreachable"] for host in hosts))
 
     def _take(self, result):
         """Keep what our own modules found; every other result only counts."""
@@ -121,7 +123,9 @@ class CallbackModule(CallbackBase):
         host = self._host(name)
         host["changed"] += bool(data.get("changed"))
         host["bytes_sent"] += int(data.get("bytes_sent") or 0)
-        if action == "preflight_report":
+        if action == "rollout_report":
+            self._rollout = True
+        elif action == "preflight_report":
             self.record["preflight"] = list(data.get("verdicts", ()))
         elif action == "site_health" and "targets" in data:
             site = self._site_of.get(name, data.get("site", ""))

@@ -66,9 +66,15 @@ def rollout_not_brought(hosts):
     return {str(host["inventory_hostname"]): str(host["__rollout_not_brought"]) for host in hosts if host.get("__rollout_not_brought")}
 
 
-def rollout_next(planned, step, release):
+def rollout_next(planned, step, release, inventory):
     """Return what a person does next, from the plan's result and the last step's."""
-    return next_step(plain(planned["plan"]), plain(step), str(planned["ledger"]), str(release))
+    return next_step(plain(planned["plan"]), plain(step), str(planned["ledger"]), str(release), [_short(path) for path in inventory])
+
+
+def _short(path):
+    """A path as people would type it here."""
+    relative = os.path.relpath(str(path))
+    return str(path) if relative.startswith("..") else relative
 
 
 def _facts(host, offer):

@@ -10,7 +10,8 @@ import subprocess
 import time
 import urllib.error
 import urllib.parse
-import urllib.request
+
+from ansible.module_utils.urls import open_url
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import (
     ERROR,
@@ -44,8 +45,8 @@ class WaveGates:
         for gate in gates.get("command", ()):
             found.append(self._command(plan, spec(plan, state, number)["name"], number, gate))
         if gates.get("drift"):
-            found.append(Reading("drift", ERROR, "nobody counts this model's outputs", "histograms of both models; take the gate out, or query "
-                                                                                     "Prometheus for the drift"))
+            wanted = "histograms of both models; take the gate out, or query Prometheus for the drift"
+            found.append(Reading("drift", ERROR, "nobody counts this model's outputs", wanted))
         return found
 
     def _query(self, number, gate):
@@ -66,7 +67,7 @@ class WaveGates:
         if not address.startswith(("http://", "https://")):
             return None
         try:
-            with urllib.request.urlopen(address, timeout=QUERY_SECONDS) as answer:
+            with open_url(address, timeout=QUERY_SECONDS) as answer:
                 document = json.loads(answer.read(ANSWER_BYTES))
             rows = document["data"]["result"]
             value = rows[1] if document["data"]["resultType"] == "scalar" else rows[0]["value"][1] if len(rows) == 1 else None

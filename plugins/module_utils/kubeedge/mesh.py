@@ -146,8 +146,8 @@ def wanted_crds(crds: List[Object], foreign: Iterable[str]) -> List[Object]:
         raise ManifestError("the bundle's resource definitions of EdgeMesh hold other objects. Build the bundle again")
     missing = [name for name in CRDS if name not in by_name and name not in set(foreign)]
     if missing:
-        raise ManifestError("the bundle does not hold %s, which EdgeMesh's agent watches. Add the entries edgemesh-crd-* to the lock "
-                        "file and build the bundle again" % " and ".join(missing))
+        text = "the bundle does not hold %s, which EdgeMesh's agent watches. Add the entries edgemesh-crd-* to the lock file and build it again"
+        raise ManifestError(text % " and ".join(missing))
     return [by_name[name] for name in CRDS if name in by_name and name not in set(foreign)]
 
 

@@ -96,8 +96,10 @@ def _steps(summary: s.Summary) -> str:
     return f"<section><h2>Steps</h2><div class=table><table>{rows}</table></div></section>"
 
 
-def table(head, rows, mark=(), tones=MARK) -> str:
+def table(head, rows, mark=(), tones=None) -> str:
     """A table of values that are escaped here. Columns in ``mark`` get the tone of their value's first word, up to a colon."""
+    tones = MARK if tones is None else tones
+
     def cell(index: int, value) -> str:
         tone = f" class={tones.get(str(value).partition(':')[0], 'bad')}" if index in mark else ""
         return f"<td{tone}>{html.escape(str(value))}</td>"

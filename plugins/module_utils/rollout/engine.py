@@ -180,7 +180,7 @@ class Engine:
         if not device.online:
             self._ledger.append(event)
             return
-        full = needs_before(self.plan["gates"]) and target.state == s.PREPULLED and device.digest != row["digest"]
+        full = needs_before(self.plan["gates"]) and device.digest != row["digest"] and device.digest != self._before.get(name, ("", None))[0]
         asked = self._expected[name]
         exam = self._full(name) if full else Exam(asked["health_path"], (asked["request"],))
         # The inventory's question comes first: a frame may be one that the old model is known to get wrong.
@@ -191,18 +191,19 @@ class Engine:
             return  # it is being asked; a model that is just starting is not yet an unhealthy one
         checks = judge_checks(self.plan["gates"]["preflight"], {**(device.checks or {}), "baseline": bool(healthy) or self.plan["repair"]})
         if full and healthy and sight.answers is not None:
-            self._remember_before(name, act, replace(sight.answers, answers=sight.answers.answers[1:], times=sight.answers.times[1:]), now)
+            self._remember_before(name, act, device.digest, replace(sight.answers, answers=sight.answers.answers[1:], times=sight.answers.times[1:]),
+                                  now)
         refused = checks.verdict == FAIL and healthy is not False
         lock = device.lock or (f"preflight {checks.found}" if checks.verdict == INCONCLUSIVE else "")
         self._ledger.append({**event, "digest": device.digest, "healthy": bool(healthy), "present": device.present,
                              "lock": bool(lock), "reason": lock or "; ".join(sight.judgement.reasons),
                              **({"reject": f"preflight {checks.found}"} if refused else {})})
 
-    def _remember_before(self, name: str, act: Act, answers: Any, now: int) -> None:
+    def _remember_before(self, name: str, act: Act, digest: str, answers: Any, now: int) -> None:
         old = before(self.plan["gates"], self._golden, answers, self._holds)
-        self._before[name] = old
-        self._ledger.append({"type": "before", "at": now, "target": name, "attempt": act["attempt"], "right": old.right, "asked": old.asked,
-                             "times": list(old.times)})
+        self._before[name] = digest, old
+        self._ledger.append({"type": "before", "at": now, "target": name, "attempt": act["attempt"], "digest": digest, "right": old.right,
+                             "asked": old.asked, "times": list(old.times)})
 
     def _watch(self, name: str, now: int) -> None:
         """Read the gates of what is under way, and write down what is decided by them: a pass, or a failure."""
@@ -223,7 +224,9 @@ class Engine:
         if rows[0].verdict == INCONCLUSIVE and target.state == s.VERIFYING and now - target.since >= self.plan["gates"]["ready"]["timeout"]:
             rows = [Reading("ready", FAIL, f"{rows[0].found}; not within {self.plan['gates']['ready']['timeout']} s", rows[0].wanted)]
         if rows[0].verdict == PASS and not back:
-            rows += readings(self.plan["gates"], self._golden, sight.answers, self._before.get(name, Before()), self._holds)
+            # Of the image that it would go back to, and of no other.
+            digest, old = self._before.get(name, ("", Before()))
+            rows += readings(self.plan["gates"], self._golden, sight.answers, old if digest == target.previous else Before(), self._holds)
         verdict = worst(reading.verdict for reading in rows)
         open_rows = [reading for reading in rows if reading.verdict != PASS]
         if open_rows:
@@ -275,10 +278,7 @@ def _is_healthy(sight: Sight) -> Optional[bool]:
     return False
 
 
-def _remembered(events: Iterable[Event]) -> Dict[str, Before]:
-    """What models answered before their switch, as far as the journal has it: the newest of each target."""
-    found: Dict[str, Tuple[int, Before]] = {}
-    for event in events:
-        if event.get("type") == "before":
-            found[event["target"]] = (event["attempt"], Before(event["right"], event["asked"], tuple(event["times"])))
-    return {name: old for name, (_attempt, old) in found.items()}
+def _remembered(events: Iterable[Event]) -> Dict[str, Tuple[str, Before]]:
+    """What models answered before their switch, as far as the journal has it: the newest of each target, with its digest."""
+    return {event["target"]: (event["digest"], Before(event["right"], event["asked"], tuple(event["times"])))
+            for event in events if event.get("type") == "before"}

@@ -2,35 +2,41 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a person does after a run of a rollout, with the exact command. Pure."""
+"""What a person does after a run of a rollout, with the exact commands. Pure."""
 
 from __future__ import annotations
 
-from typing import Any, Dict
+from typing import Any, Dict, Sequence
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.order import HASH_DIGITS
 
-RUN = "ansible-playbook -i INVENTORY playbooks/rollout.yml -e release={release}"
-ORDER = "ansible-playbook playbooks/rollout_control.yml -e rollout_ledger={ledger} -e rollout_order={order}"
+# What each order is for, where a rollout was paused.
+AFTER_A_PAUSE = (("retry", "tries what has failed again"), ("resume", "goes on with the others, if the rule that stopped it holds no more"),
+                 ("rollback", "takes everything back that was updated"), ("abort", "ends it, and leaves everything as it is"))
 
 
-def next_step(plan: Dict[str, Any], step: Dict[str, Any], ledger: str, release: str) -> str:
-    """Return it. step: the last result of rollout_step {status, why, wave, waiting}."""
-    run = RUN.format(release=release)
+def next_step(plan: Dict[str, Any], step: Dict[str, Any], ledger: str, release: str, inventory: Sequence[str]) -> str:
+    """Return it, as lines. step: the last result of rollout_step {status, why, at_wave, waiting, reason}."""
+    run = "ansible-playbook " + "".join(f"-i {path} " for path in inventory) + f"playbooks/rollout.yml -e release={release}"
+    order = f"ansible-playbook playbooks/rollout_control.yml -e rollout_ledger={ledger} -e rollout_order="
     status = step.get("status", "")
     if status == s.DONE:
         images = sorted({row["image"] for row in plan["targets"].values()})
-        return ("The release is out. Write it into the inventory, or the next site.yml takes it back: image: " + ", image: ".join(images or ["-"]))
+        return _lines("The release is out. Write it into the fleet's workloads, or the next site.yml takes it back:", *(f"image: {name}" for name in images))
     if status == s.DONE_WITH_DEFERRED:
-        return ("The release is out, but for the deferred targets above. When they are back: "
-                + ORDER.format(ledger=ledger, order="catch_up") + ", then " + run)
+        return _lines("The release is out, but for the deferred targets above. When they are back:", order + "catch_up", run)
     if status == s.PAUSED:
-        return ("It is paused, and nothing new is begun: " + (step.get("reason") or "no reason given") + ". See to it, then one of: "
-                + ", ".join(ORDER.format(ledger=ledger, order=order) for order in ("resume", "retry", "rollback", "abort")) + "; then " + run)
+        return _lines(f"It is paused, and nothing new is begun: {step.get('reason') or 'no reason was given'}. See to it, then one of:",
+                      *(f"{order}{name}  # {what}" for name, what in AFTER_A_PAUSE), "and go on with:", run)
     if status in s.FINISHED:
         return "It has ended, and is not taken up again. A release with another name begins anew."
     if step.get("waiting") == "approval":
         digits = plan["hash"][:len("sha256:") + HASH_DIGITS]
-        return f"Wave {step['at_wave']} waits for an approval. To give it: {run} -e rollout_approve={step['at_wave']} -e rollout_approve_plan={digits}"
-    return "It goes on with the same command: " + run
+        return _lines(f"Wave {step['at_wave']} waits for a person. To approve it:",
+                      f"{run} -e rollout_approve={step['at_wave']} -e rollout_approve_plan={digits}")
+    return _lines("It goes on with the same command:", run)
+
+
+def _lines(first: str, *others: str) -> str:
+    return "\n".join([first, *("  " + line for line in others)])

@@ -57,7 +57,8 @@ svg.timeline .end.bad { stroke:var(--bad) } svg.timeline .end.quiet { stroke:var
 svg.timeline text.good { fill:var(--good) } svg.timeline text.bad { fill:var(--bad) } svg.timeline text.warn { fill:var(--warn) }
 svg.timeline text.quiet { fill:var(--soft) } svg.timeline .cross { stroke:var(--bad); stroke-width:2.5; fill:none }
 svg.timeline .flag { stroke:var(--ink); stroke-dasharray:1 3; opacity:.55 } svg.timeline .fold { fill:var(--card) }
-svg.timeline .pin { fill:var(--ink) } svg.timeline .pin.bad { fill:var(--bad) } svg.timeline .pin.good { fill:var(--good) } svg.timeline .number { fill:var(--card); font-weight:600 }
+svg.timeline .pin { fill:var(--ink) } svg.timeline .pin.bad { fill:var(--bad) } svg.timeline .pin.good { fill:var(--good) }
+svg.timeline .number { fill:var(--card); font-weight:600 }
 ul.key { list-style:none; padding:0; margin:.5rem 0; display:flex; flex-wrap:wrap; gap:.2rem 1.2rem; font-size:.85rem; color:var(--soft) }
 ul.key i { display:inline-block; width:1.2rem; height:.7rem; border-radius:.15rem; margin-right:.4rem }
 ol.marks { font-size:.9rem; margin:.5rem 0 0; padding-left:1.6rem }

@@ -342,7 +342,7 @@ def _rollback_intent(plan: Plan, state: State, name: str, target: Target, event:
     """Back to the image that is recorded, never to ``the one before``; and never back from a rollback."""
     if not target.previous or event.get("to") != target.previous or name not in to_roll_back(plan, state):
         return target
-    return _to(target, s.ROLLING_BACK, event)
+    return _to(target, s.ROLLING_BACK, event, reason=_text(event) or target.reason)
 
 
 @_target
@@ -354,7 +354,8 @@ def _rolled_back(plan: Plan, state: State, name: str, target: Target, event: Eve
         return _to(target, s.ROLLBACK_FAILED, event, gates=_rows(event))
     if event.get("verdict") != PASS or event.get("digest") != target.previous:
         return target
-    return _to(target, s.ROLLED_BACK, event, gates=_rows(event), available=True, available_at=event["at"])
+    # Why it went back is worth more than that the old model is well.
+    return _to(target, s.ROLLED_BACK, event, reason=target.reason, gates=_rows(event), available=True, available_at=event["at"])
 
 
 @_target

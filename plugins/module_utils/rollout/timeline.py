@@ -23,12 +23,14 @@ DECISIONS = ("start", "pause", "resume", "approve", "abort", "rollback", "retry"
 class Timeline:
     """phases: target -> [{state, blocked, start, end, attempt, reason, gates}], end None while it lasts, gates those that it ended with.
 
-    waves: number -> {start, end}. marks: [{at, what, wave, text}] of decisions, and of controllers that took over. Seconds since the epoch.
+    waves: number -> {start, end}. marks: [{at, what, wave, text}] of decisions, and of runs that took over. Seconds since the epoch.
+    run: the one that wrote last.
     """
 
     phases: Dict[str, List[Dict[str, Any]]] = field(default_factory=dict)
     waves: Dict[int, Dict[str, Optional[int]]] = field(default_factory=dict)
     marks: List[Dict[str, Any]] = field(default_factory=list)
+    run: Optional[str] = None
 
 
 def follow(plan: Plan, events: Iterable[Event]) -> Tuple[State, Timeline]:
@@ -86,8 +88,11 @@ def _note_waves(timeline: Timeline, before: State, after: State) -> None:
 
 def _note_mark(plan: Plan, timeline: Timeline, before: State, after: State, event: Event) -> None:
     what = event.get("type")
-    if what == "takeover" and after.token > 1 and after.token != before.token:
-        timeline.marks.append(_mark(event, before, "another controller went on"))
+    if what == "takeover" and after.token != before.token:
+        # The steps of one run are one controller to people.
+        if before.token and event.get("run") != timeline.run:
+            timeline.marks.append(_mark(event, before, "another run went on" + (f" ({event['run']})" if event.get("run") else "")))
+        timeline.run = event.get("run")
     if what not in DECISIONS or _same(before, after):
         return
     number = event["wave"] if what in ("approve", "gate") else after.wave

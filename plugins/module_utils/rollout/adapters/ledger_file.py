@@ -31,8 +31,8 @@ MAX_BYTES = 256 << 20
 class LedgerFile:
     """An open ledger: ``plan``, ``state`` and the token under which this controller writes. Close it, or use it with ``with``."""
 
-    def __init__(self, directory: str, plan: Optional[Dict[str, Any]], now: int):
-        """Open the ledger in ``directory``, or begin it when there is none and a plan is given.
+    def __init__(self, directory: str, plan: Optional[Dict[str, Any]], now: int, run: str = ""):
+        """Open the ledger in ``directory``, or begin it when there is none and a plan is given. run: the name of this run, for people.
 
         RolloutError when another controller on this machine holds it, or when it is damaged or of another plan.
         """
@@ -51,7 +51,7 @@ class LedgerFile:
             os.ftruncate(self._file, self._journal.length)
             self.state: State = ledger.restore(self.plan, self._journal, self._snapshot())
             self.token = self._journal.token + 1
-            self.append({"type": "takeover", "at": now})
+            self.append({"type": "takeover", "at": now, **({"run": run} if run else {})})
         except BaseException:
             self.close()
             raise

@@ -178,4 +178,3 @@ class Examiner:
 
 def _with(evidence: Evidence, name: str, probe: Probe) -> Evidence:
     return replace(evidence, probes={name: probe})
-

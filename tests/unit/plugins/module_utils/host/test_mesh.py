@@ -17,8 +17,8 @@ def port(number, process):
     return {"port": number, "address": "0.0.0.0", "pid": 7, "process": process, "executable": "", "unit": ""}
 
 
-def looked(*ports, dummy=WORKS, tree=True, **relays):
-    return {"ports": list(ports), "modules": {"tree": tree, "state": {"dummy": dummy}}, "mesh": {"cloud-1": "", **relays}}
+def looked(*ports, dummy=None, tree=True, **relays):
+    return {"ports": list(ports), "modules": {"tree": tree, "state": {"dummy": dummy or WORKS}}, "mesh": {"cloud-1": "", **relays}}
 
 
 REFUSED = "192.0.2.1 port 20006: connection refused"

@@ -1,0 +1,216 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A whole rollout on lines that do what they are told: what the engine does to them, in which order, and after it died."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import Reading
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.lines import Killed, Memory, Site, run
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NEW, OLD
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import A, B, C, small_plan
+
+GATES = {"golden": {"set": OLD, "frames": 4, "min": 1, "max_drop": 0.1}, "http": {"path": "/ready", "expression": "right"},
+         "latency": {"p95_ms": 500, "samples": 4, "warmup": 1}, "ready": {"timeout": "5m"}}
+FRESH = NEW["amd64"]
+
+
+def planned(**changes):
+    return small_plan(**{"gates": GATES, **changes})
+
+
+def rolled(faults=None, orders=(), watch_wave=None, **changes):
+    plan = planned(**changes)
+    site, ledger = Site(plan, **(faults or {})), Memory(plan)
+    return site, ledger, run(plan, site, ledger, orders=orders, watch_wave=watch_wave)
+
+
+def states(state):
+    return {name: state.targets[name].state for name in (A, B, C)}
+
+
+def test_a_good_model_reaches_every_line_once_and_the_canary_first():
+    site, ledger, state = rolled()
+    assert state.status == s.DONE and set(states(state).values()) == {s.SUCCEEDED}
+    assert all(line.switches == [FRESH] for line in site.lines.values())
+    soaked = ledger.of("verified", A)[-1]["at"]
+    assert all(event["at"] >= soaked for name in (B, C) for event in ledger.of("switch_intent", name))
+
+
+def test_an_intent_is_written_before_its_act_and_the_model_before_is_asked_before_it():
+    _site, ledger, _state = rolled()
+    for name in (A, B, C):
+        order = [event["type"] for event in ledger.events if event.get("target") == name]
+        assert order.index("before") < order.index("switch_intent") < order.index("switched") < order.index("verified")
+        assert {key: ledger.of("before", name)[0][key] for key in ("digest", "right", "asked")} == {"digest": OLD, "right": 4, "asked": 4}
+
+
+def test_each_line_carries_what_became_of_it():
+    site, _ledger, _state = rolled()
+    assert {line.records[-1]["state"] for line in site.lines.values()} == {s.SUCCEEDED}
+    assert {line.records[-1]["previous"] for line in site.lines.values()} == {OLD}
+
+
+@pytest.mark.parametrize(("fault", "gate"), [("wrong", "golden: 0 of 4 right"), ("slow", "latency: p95 900 ms"), ("crash", "ready: crashed"),
+                                             ("silent", "ready: it is starting; not within 300 s")])
+def test_a_model_that_is_not_good_goes_back_alone_and_nobody_else_gets_it(fault, gate):
+    site, _ledger, state = rolled({"n1": fault})
+    assert state.status == s.PAUSED
+    assert state.targets[A].state == s.ROLLED_BACK and gate in state.targets[A].reason
+    assert site.lines[A].switches == [FRESH, OLD]
+    assert [site.lines[name].switches for name in (B, C)] == [[], []]
+
+
+def test_it_fails_at_once_when_waiting_tells_nothing_new():
+    _site, ledger, _state = rolled({"n1": "wrong"})
+    assert ledger.of("verified", A)[0]["at"] - ledger.of("switched", A)[0]["at"] < 10
+
+
+def test_a_line_of_a_later_wave_goes_back_and_those_that_are_well_stay():
+    site, _ledger, state = rolled({"n3": "wrong"})
+    assert states(state)[A] == s.SUCCEEDED and states(state)[C] == s.ROLLED_BACK and site.lines[C].digest == OLD
+    assert site.lines[A].digest == FRESH and state.status == s.PAUSED
+
+
+def test_a_refused_change_is_tried_again_and_then_a_failure_that_changed_nothing():
+    site, ledger, state = rolled({"n1": "refuse"})
+    assert state.status == s.PAUSED and state.targets[A].state == s.FAILED and not state.targets[A].changed
+    assert len(ledger.of("switch_failed", A)) > 1 and site.lines[A].switches == []
+
+
+def test_a_change_whose_answer_was_lost_is_recognised_and_not_repeated():
+    site, ledger, state = rolled({"n1": "unsure"})
+    assert state.status == s.DONE and site.lines[A].switches == [FRESH]
+    assert not ledger.of("switch_failed")
+
+
+def test_an_image_that_is_not_there_stops_it_before_anything_is_switched():
+    plan = planned()
+    site, ledger = Site(plan), Memory(plan)
+    site.lines[A].present = False
+    state = run(plan, site, ledger)
+    assert state.status == s.PAUSED and state.targets[A].state == s.FAILED and not state.targets[A].changed
+    assert "the link broke" in state.targets[A].reason and site.lines[A].switches == []
+
+
+def test_a_device_that_contradicts_is_rejected_untouched():
+    site, _ledger, state = rolled({"n1": "full"})
+    assert state.targets[A].state == s.REJECTED and "disk" in state.targets[A].reason
+    assert site.lines[A].switches == [] and state.status == s.PAUSED
+
+
+def test_a_line_that_was_sick_before_is_left_alone():
+    site, _ledger, state = rolled({"n3": "sick"}, budgets={"max_unavailable": {"site": 3}, "max_deferred_percent": 100})
+    assert states(state) == {A: s.SUCCEEDED, B: s.SUCCEEDED, C: s.SKIPPED} and site.lines[C].switches == []
+
+
+class TestWaiting:
+    def test_a_line_that_is_busy_waits_and_goes_on_when_it_is_free(self):
+        plan = planned()
+        site, ledger = Site(plan), Memory(plan)
+        site.lines[A].lock = "locked: cleaning"
+        run(plan, site, ledger, seconds=300)
+        assert ledger.state.targets[A].blocked == "lock" and "cleaning" in ledger.state.targets[A].reason
+        site.lines[A].lock = ""
+        assert run(plan, site, ledger).status == s.DONE
+
+    def test_a_node_that_is_away_is_deferred_and_catches_up(self):
+        plan = planned(budgets={"max_unavailable": {"site": 3}, "max_deferred_percent": 100}, timeouts={"lock": "5m"})
+        site, ledger = Site(plan), Memory(plan)
+        site.lines[B].online = False
+        state = run(plan, site, ledger)
+        assert state.status == s.DONE_WITH_DEFERRED and states(state) == {A: s.SUCCEEDED, B: s.DEFERRED, C: s.SUCCEEDED}
+        site.lines[B].online = True
+        state = run(plan, site, ledger, orders={0: {"type": "catch_up", "by": "eva"}})
+        assert state.status == s.DONE and site.lines[B].switches == [FRESH]
+
+    def test_a_node_that_goes_away_in_the_middle_is_not_taken_for_well(self):
+        plan = planned(timeouts={"verify": "5m", "rollback": "5m"})
+        site, ledger = Site(plan), Memory(plan)
+        while not ledger.of("switched", A):
+            run(plan, site, ledger, seconds=1)
+        site.lines[A].online = False
+        state = run(plan, site, ledger, seconds=3600)
+        assert state.targets[A].state in (s.FAILED, s.ROLLING_BACK, s.ROLLBACK_FAILED) and state.status == s.PAUSED
+        assert not site.lines[B].switches and not site.lines[C].switches
+
+
+@pytest.mark.parametrize("moment", ["switched", "verified"])
+def test_an_image_that_nobody_planned_stops_it_and_is_left_alone(moment):
+    plan = planned()
+    site, ledger = Site(plan), Memory(plan)
+    while not ledger.of(moment, A):
+        run(plan, site, ledger, seconds=1)
+    site.lines[A].digest = "sha256:" + "e" * 64
+    state = run(plan, site, ledger)
+    assert state.status == s.PAUSED and state.targets[A].state == s.FAILED and state.targets[A].drift
+    assert site.lines[A].digest == "sha256:" + "e" * 64 and site.lines[A].switches == [FRESH]
+
+
+def test_one_that_somebody_takes_back_while_it_soaks_is_drift_too():
+    plan = planned()
+    site, ledger = Site(plan), Memory(plan)
+    while not ledger.of("verified", A):
+        run(plan, site, ledger, seconds=1)
+    site.lines[A].digest = OLD
+    state = run(plan, site, ledger)
+    assert state.targets[A].drift and state.status == s.PAUSED
+
+
+class TestWhoDies:
+    """After any line of the journal: whoever comes next ends where one would have that lived."""
+
+    LINES = len(rolled()[1].events)
+
+    @pytest.mark.parametrize("kill_at", range(1, LINES))
+    def test_each_line_is_switched_once_all_the_same(self, kill_at):
+        plan = planned()
+        site, ledger = Site(plan), Memory(plan, kill_at=kill_at)
+        with pytest.raises(Killed):
+            run(plan, site, ledger)
+        state = run(plan, site, Memory(plan, ledger.events))
+        assert state.status == s.DONE and set(states(state).values()) == {s.SUCCEEDED}
+        assert [line.switches for line in site.lines.values()] == [[FRESH]] * 3
+
+    @pytest.mark.parametrize("kill_at", range(1, len(rolled({"n1": "wrong"})[1].events)))
+    def test_the_way_back_is_gone_to_its_end_all_the_same(self, kill_at):
+        plan = planned()
+        site, ledger = Site(plan, n1="wrong"), Memory(plan, kill_at=kill_at)
+        with pytest.raises(Killed):
+            run(plan, site, ledger)
+        state = run(plan, site, Memory(plan, ledger.events))
+        assert state.targets[A].state == s.ROLLED_BACK and site.lines[A].switches == [FRESH, OLD]
+        assert state.status == s.PAUSED and not site.lines[B].switches
+
+
+class TestOrders:
+    def test_a_pause_lets_what_is_under_way_end_and_nothing_begin(self):
+        site, _ledger, state = rolled(orders={20: {"type": "pause", "by": "eva", "reason": "cleaning"}})
+        assert state.status == s.PAUSED and states(state)[A] == s.SUCCEEDED and not site.lines[B].switches
+
+    def test_all_goes_back_when_that_is_ordered(self):
+        site, _ledger, state = rolled(orders={20: {"type": "rollback", "by": "eva", "scope": "all"}})
+        assert site.lines[A].switches == [FRESH, OLD] and state.targets[A].state == s.ROLLED_BACK
+        assert state.status == s.ABORTED
+
+    def test_what_failed_is_tried_again(self):
+        plan = planned()
+        site, ledger = Site(plan, n1="wrong"), Memory(plan)
+        run(plan, site, ledger)
+        site.lines[A].fault = ""
+        state = run(plan, site, ledger, orders={0: {"type": "retry", "by": "eva"}, 1: {"type": "resume", "by": "eva"}})
+        assert state.status == s.DONE and site.lines[A].switches == [FRESH, OLD, FRESH]
+
+
+class TestGatesOfAWave:
+    @pytest.mark.parametrize(("verdict", "status"), [("pass", s.DONE), ("fail", s.PAUSED), ("error", s.PAUSED)])
+    def test_they_decide_whether_it_passes(self, verdict, status):
+        gates = {**GATES, "command": [{"name": "shift", "argv": ["/bin/true"]}]}
+        _site, ledger, state = rolled(watch_wave=lambda plan, state: [Reading("command shift", verdict, "what it said", "exit code 0")], gates=gates)
+        assert state.status == status
+        # An error holds it, as a gate that cannot be told does, until its time is over.
+        assert ledger.of("gate")[0]["verdict"] == verdict
