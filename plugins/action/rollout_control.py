@@ -4,6 +4,7 @@
 """Takes a person's order to a rollout: into its ledger, or to the process that holds it. All that it needs is on the controller."""
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import time
@@ -38,7 +39,7 @@ ARGUMENTS = {
     "mode": {"type": "str", "choices": ["hold", "rollback"], "default": "hold"},
     "targets": {"type": "list", "elements": "str", "default": []},
 }
-REQUIRED = [("order", orders.APPROVE, ["wave", "hash", "by"]), ("order", orders.START, ["plan"])]
+REQUIRED = [("order", orders.APPROVE, ["wave", "hash"]), ("order", orders.START, ["plan"])]
 
 
 class ActionModule(ActionBase):
@@ -62,7 +63,7 @@ class ActionModule(ActionBase):
             state = restore(plan, journal)
         else:
             plan, state = check_plan(given["plan"]), None
-        order = {**given, "plan": given["hash"]}
+        order = {**given, "by": given["by"] or getpass.getuser(), "plan": given["hash"]}
         event = orders.event_of(plan, order, int(time.time()))
         if given["order"] == orders.STATUS:
             return self._told(plan, state, False)

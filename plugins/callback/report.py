@@ -123,9 +123,8 @@ class CallbackModule(CallbackBase):
         host = self._host(name)
         host["changed"] += bool(data.get("changed"))
         host["bytes_sent"] += int(data.get("bytes_sent") or 0)
-        if action == "rollout_report":
-            self._rollout = True
-        elif action == "preflight_report":
+        self._rollout = self._rollout or action.startswith("rollout_")
+        if action == "preflight_report":
             self.record["preflight"] = list(data.get("verdicts", ()))
         elif action == "site_health" and "targets" in data:
             site = self._site_of.get(name, data.get("site", ""))

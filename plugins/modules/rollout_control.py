@@ -33,7 +33,7 @@ options:
     required: true
     choices: [start, pause, resume, approve, abort, rollback, retry, catch_up, status]
   by:
-    description: Who gives the order, for the report. Needed for V(approve).
+    description: Who gives the order, for the report. By default the user of this process.
     type: str
     default: ""
   reason:

@@ -176,7 +176,9 @@ EXAMPLES = r"""
   edgeai.sites.rollout_step:
     ledger: ~/.edgeai/demo/rollouts/vision-2.4
     wave: "{{ item }}"
-    sites: "{{ groups['sites'] | map('extract', hostvars) | edgeai.sites.rollout_devices(edge_workloads, bundle, '~/.edgeai/demo') }}"
+    sites: >-
+      {{ groups['sites'] | map('extract', hostvars)
+         | edgeai.sites.rollout_devices(edge_workloads, bundle, '~/.edgeai/demo') }}
     images: "{{ bundle | edgeai.sites.rollout_images }}"
     golden_dir: releases/golden
   loop: "{{ planned.plan.waves | map(attribute='name') + ['catch-up'] }}"

@@ -70,6 +70,8 @@ class Engine:
         self._watch_wave = watch_wave
         self._before = _remembered(ledger.events)
         self._last: Dict[str, Reading] = {}
+        # Since when a model is asked before its switch, without a result so far.
+        self._asking: Dict[str, int] = {}
         self._tried: Dict[str, int] = {}
         self._recorded: Dict[str, str] = {}
 
@@ -178,6 +180,7 @@ class Engine:
         device = self._of(name).device(name, row["digest"])
         event = {"type": "look", "at": now, "target": name, "attempt": act["attempt"], "online": device.online, "reason": device.reason}
         if not device.online:
+            self._asking.pop(name, None)
             self._ledger.append(event)
             return
         full = needs_before(self.plan["gates"]) and device.digest != row["digest"] and device.digest != self._before.get(name, ("", None))[0]
@@ -187,17 +190,18 @@ class Engine:
         exam = replace(exam, requests=(asked["request"], *exam.requests)) if full else exam
         sight = self._of(name).see(Question(name, device.digest, asked["expect"], exam, max(target.looked, target.since)))
         healthy = _is_healthy(sight)
-        if healthy is None and now - max(target.since, target.looked, self.state.started) < self.plan["gates"]["ready"]["timeout"]:
+        if healthy is None and now - self._asking.setdefault(name, now) < self.plan["gates"]["ready"]["timeout"]:
             return  # it is being asked; a model that is just starting is not yet an unhealthy one
-        checks = judge_checks(self.plan["gates"]["preflight"], {**(device.checks or {}), "baseline": bool(healthy) or self.plan["repair"]})
+        self._asking.pop(name, None)
+        # The check ``baseline`` is the event's ``healthy``: one that is not well is left out, and has not contradicted anything.
+        checks = judge_checks(self.plan["gates"]["preflight"], {**(device.checks or {}), "baseline": True})
         if full and healthy and sight.answers is not None:
             self._remember_before(name, act, device.digest, replace(sight.answers, answers=sight.answers.answers[1:], times=sight.answers.times[1:]),
                                   now)
-        refused = checks.verdict == FAIL and healthy is not False
         lock = device.lock or (f"preflight {checks.found}" if checks.verdict == INCONCLUSIVE else "")
         self._ledger.append({**event, "digest": device.digest, "healthy": bool(healthy), "present": device.present,
                              "lock": bool(lock), "reason": lock or "; ".join(sight.judgement.reasons),
-                             **({"reject": f"preflight {checks.found}"} if refused else {})})
+                             **({"reject": f"preflight {checks.found}"} if checks.verdict == FAIL else {})})
 
     def _remember_before(self, name: str, act: Act, digest: str, answers: Any, now: int) -> None:
         old = before(self.plan["gates"], self._golden, answers, self._holds)

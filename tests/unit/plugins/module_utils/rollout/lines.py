@@ -16,7 +16,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import reduce
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NOW, OLD
 
-LOAD_SECONDS = 7
+LOAD_SECONDS, ANSWER_SECONDS = 7, 2
 GOLDEN = GoldenSet(OLD, tuple(Frame(f"frame {number}", {"inputs": [number]}, "right") for number in range(4)))
 ASKED = {"health_path": "/health", "request": {"inputs": ["known"]}, "expect": "right"}
 
@@ -39,7 +39,7 @@ class Site(Hands):
     """All lines of a plan. ``now``: the clock of everybody, in seconds since the epoch."""
 
     def __init__(self, plan, **faults):
-        self.now = NOW
+        self.now, self.asked = NOW, {}
         names = {name.rpartition("-")[2]: name for name in plan["targets"]}
         self.lines = {name: Line(plan["targets"][name]["digest"]) for name in names.values()}
         for short, fault in faults.items():
@@ -67,9 +67,14 @@ class Site(Hands):
             return Sight(_judged(question.name, FAILED, "crashed", line.digest, final=True))
         if line.digest != question.digest or self.now - line.since < LOAD_SECONDS or faulty == "silent":
             return Sight(_judged(question.name, PROGRESSING, "it is starting", line.digest))
+        key = question.name, repr(question.exam), line.digest, line.since
+        if self.asked.setdefault(key, self.now) < question.after:
+            self.asked[key] = self.now
+        if self.now - self.asked[key] < ANSWER_SECONDS:
+            return Sight(_judged(question.name, PROGRESSING, "its model was not asked yet", line.digest, probe_wanted=True))
         right = faulty != "wrong"
         count = len(question.exam.requests)
-        answers = Answers(f"{line.digest}@{line.since}", self.now, health={}, http=tuple({"right": True} for _turn in range(question.exam.http_turns)),
+        answers = Answers(f"{line.digest}@{line.since}", self.asked[key], health={}, http=tuple({"right": True} for _turn in range(question.exam.http_turns)),
                           answers=tuple({"right": right} for _request in range(count)), times=(900.0 if faulty == "slow" else 20.0,) * count)
         return Sight(_judged(question.name, HEALTHY, "", line.digest), answers)
 
@@ -141,6 +146,6 @@ def under_way(state, plan):
     return any(state.targets[name].state in (*s.IN_FLIGHT, s.SOAKING) for name in plan["targets"])
 
 
-def _judged(name, state, found, digest, final=False):
+def _judged(name, state, found, digest, final=False, probe_wanted=False):
     pod = {"metadata": {"name": "p"}, "status": {"containerStatuses": [{"imageID": "r/x@" + digest, "state": {"running": {}}, "restartCount": 0}]}}
-    return TargetJudgement(name, (Finding("workload.rollout", state, found, "healthy", final=final),), pod=pod)
+    return TargetJudgement(name, (Finding("workload.rollout", state, found, "healthy", final=final),), pod=pod, probe_wanted=probe_wanted)

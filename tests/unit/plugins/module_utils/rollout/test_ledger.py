@@ -178,7 +178,7 @@ RECOVERED = [
     ("switching", NEW["amd64"], "switched", None), ("switching", OLD, None, "switch"), ("switching", "sha256:x", "drift",
                                                                                         None), ("switching", None, None, None),
     ("switching", "", "drift", None), ("verifying", NEW["amd64"], None, None), ("verifying", OLD, None, None), ("verifying", "sha256:x", "drift", None),
-    ("prepulling", None, None, "pull"), ("soaking", "sha256:x", None, None), ("planned", "sha256:x", None, None),
+    ("prepulling", None, None, "pull"), ("soaking", "sha256:x", "drift", None), ("planned", "sha256:x", None, None),
 ]
 
 

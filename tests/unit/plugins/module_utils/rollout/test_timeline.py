@@ -34,11 +34,11 @@ def a_rollout():
     """The canary passes; then one target fails and goes back, while another waits for its line; then a person ends it."""
     plan = small_plan(waves=[{"name": "canary", "pick": {"per": "class", "prefer": {"first": "1"}}, "soak": "5m", "approval": True},
                              {"name": "rest", "percent": 100, "soak": "5m"}])
-    events = [{"type": "takeover", "at": NOW, "token": 1}, {"type": "start", "at": NOW}, {"type": "approve", "at": NOW + 5, "wave": 0, "by": "eva",
+    events = [{"type": "takeover", "at": NOW, "token": 1, "run": "awx-1"}, {"type": "takeover", "at": NOW, "token": 2, "run": "awx-1"}, {"type": "start", "at": NOW}, {"type": "approve", "at": NOW + 5, "wave": 0, "by": "eva",
               "plan": plan["hash"], "until": NOW + 99}, *way(A, NOW + 10)]
     events += [{"type": "verified", "at": NOW + 600, "seen": NOW + 600, "target": A, "digest": NEW["amd64"], "verdict": "pass"},
                {"type": "advance", "at": NOW + 601, "wave": 0}, {**LOOK, "at": NOW + 86400, "target": C, "lock": True},
-               {"type": "takeover", "at": NOW + 86400, "token": 2}, *way(B, NOW + 86401, [ROW], "fail"),
+               {"type": "takeover", "at": NOW + 86400, "token": 3, "run": "awx-2"}, *way(B, NOW + 86401, [ROW], "fail"),
                {"type": "stop", "at": NOW + 86470, "reason": "too many failed", "mode": "hold"},
                {"type": "rollback_intent", "at": NOW + 86471, "target": B, "to": OLD},
                {"type": "rolled_back", "at": NOW + 86500, "seen": NOW + 86500, "target": B, "digest": OLD, "verdict": "pass"},
@@ -71,7 +71,7 @@ def test_times_of_phases_and_what_they_ended_with(told):
 def test_waves_and_decisions(told):
     _plan, _state, timeline, summary = told
     assert timeline.waves[0] == {"start": NOW, "end": NOW + 601} and timeline.waves[1] == {"start": NOW + 601, "end": NOW + 86470}
-    assert [mark["text"] for mark in timeline.marks] == ["start", "eva approved wave canary", "another controller went on", "stopped: too many failed",
+    assert [mark["text"] for mark in timeline.marks] == ["start", "eva approved wave canary", "another run went on (awx-2)", "stopped: too many failed",
                                                          "abort: not today", "finish"]
     assert [row["took"] for row in [dict(zip(report.WAVE_HEAD, row)) for row in report.wave_rows(summary, "UTC")]] == ["10 min", "23.9 h"]
 
@@ -113,7 +113,7 @@ def test_the_picture(told):
     for rect in root.iter("{http://www.w3.org/2000/svg}rect"):
         assert float(rect.get("width")) > 0 and 0 <= float(rect.get("x")) <= picture.WIDTH
     titles = [title.text for title in root.iter("{http://www.w3.org/2000/svg}title")]
-    assert f"{B}: rolling back, 29 s" in titles and f"{B}: failed, 1.5 min, 1 of 4 right" not in titles
+    assert f"{B}: rolling back, 29 s, 1 of 4 right" in titles and f"{B}: failed, 1.5 min, 1 of 4 right" not in titles
 
 
 class Reader(html.parser.HTMLParser):
