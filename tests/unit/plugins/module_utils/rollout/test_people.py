@@ -1,0 +1,123 @@
+# Copyright (c) 2026 edgeai.sites contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What people order, what they are told while it runs, and what they do next."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import RolloutError
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.narrate import narrate, standing
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.next_step import next_step
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.order import event_of, outcome
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import reduce
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.lines import Memory, Site, run
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NOW
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import A, B, Rollout, small_plan
+
+PLAN = small_plan()
+
+
+def order(kind, **more):
+    return {"order": kind, "by": "eva", "reason": "", "wave": None, "plan": "", "hours": 24, "mode": "hold", "targets": [], **more}
+
+
+class TestOrders:
+    def test_an_approval_names_its_plan(self):
+        event = event_of(PLAN, order("approve", wave="rest", plan=PLAN["hash"][:19], hours=2), NOW)
+        assert event == {"type": "approve", "at": NOW, "by": "eva", "wave": 1, "plan": PLAN["hash"], "until": NOW + 7200}
+
+    @pytest.mark.parametrize(("given", "words"), [
+        ({"wave": "rest", "plan": "sha256:0123456789ab"}, "found an approval of plan sha256:0123456789ab"),
+        ({"wave": "rest", "plan": PLAN["hash"][:18]}, "12 digits are enough"), ({"wave": "rest"}, "none named"),
+        ({"wave": "rset", "plan": PLAN["hash"]}, "no wave rset; wanted one of canary, rest"),
+    ])
+    def test_of_another_plan_or_wave_it_is_refused(self, given, words):
+        with pytest.raises(RolloutError, match=words):
+            event_of(PLAN, order("approve", **given), NOW)
+
+    def test_the_others(self):
+        assert event_of(PLAN, order("pause", reason="cleaning"), NOW) == {"type": "pause", "at": NOW, "by": "eva", "reason": "cleaning"}
+        assert event_of(PLAN, order("abort", mode="rollback"), NOW)["mode"] == "rollback"
+        assert event_of(PLAN, order("rollback"), NOW)["scope"] == "all"
+        assert event_of(PLAN, order("retry", targets=[A]), NOW)["targets"] == [A] and "targets" not in event_of(PLAN, order("retry"), NOW)
+        with pytest.raises(RolloutError, match="no target x/y; wanted names such as"):
+            event_of(PLAN, order("retry", targets=["x/y"]), NOW)
+
+    @pytest.mark.parametrize(("before", "kind", "words"), [
+        ([], "start", ""), (["start"], "start", ""), (["start"], "pause", ""), (["start", "pause"], "pause", ""), (["start"], "resume", ""),
+        (["start", "pause"], "resume", ""), ([], "resume", "found the rollout ready, in which resume does nothing"),
+        (["start", "abort"], "abort", ""), (["start", "abort"], "pause", "found the rollout aborting"), (["start", "abort"], "retry", "retry does nothing"),
+        ([], "status", ""),
+    ])
+    def test_what_came_of_it(self, before, kind, words):
+        rollout = Rollout()
+        for earlier in before:
+            rollout.tell(earlier, by="eva")
+        was = rollout.state
+        state = reduce(rollout.plan, was, event_of(rollout.plan, order(kind), NOW + 60))
+        assert words in outcome(kind, was, state, rollout.plan) and bool(words) == bool(outcome(kind, was, state, rollout.plan))
+
+
+class Telling(Memory):
+    """A ledger that keeps what is told of each event."""
+
+    def __init__(self, plan):
+        super().__init__(plan)
+        self.told = []
+
+    def append(self, event):
+        was = self.state
+        state = super().append(event)
+        self.told += narrate(self.plan, was, state, event)
+        return state
+
+
+class TestNarration:
+    def told(self, **faults):
+        plan = small_plan(gates={"golden": {"set": "sha256:" + "0" * 64, "frames": 4, "min": 1}})
+        ledger = Telling(plan)
+        run(plan, Site(plan, **faults), ledger)
+        return "\n".join(ledger.told)
+
+    def test_a_good_one(self):
+        text = self.told()
+        for words in ("rollout running", "wave canary begins with 1 targets", f"{A}: switching to vision:2 sha256:aaaaaaaaaaaa on n1",
+                      f"{A}: soaking (ready healthy; golden 4 of 4 right)", "wave canary has passed", "rollout done"):
+            assert words in text, (words, text)
+        assert all(line[2] == line[5] == ":" for line in text.splitlines())
+
+    def test_one_that_goes_back(self):
+        text = self.told(n1="wrong")
+        for words in (f"{A}: failed: golden: 0 of 4 right", "rollout paused: wave canary", f"{A}: rolling back to sha256:000000000000 on n1",
+                      f"{A}: rolled back", "wave canary has failed"):
+            assert words in text, (words, text)
+
+    def test_what_stands_while_nothing_changes(self):
+        rollout = Rollout()
+        rollout.tell("start")
+        rollout.until("soaking", A)
+        assert standing(rollout.plan, rollout.state, rollout.now + 60) == "wave canary: 0 of 1 done, 0 failed, 1 soaking (4 min left)"
+        rollout.look(B, lock=True, reason="locked: cleaning")
+        rollout.later(600).prove(A)
+        rollout.decide()
+        assert f"1 lock: {B}" in standing(rollout.plan, rollout.state, rollout.now)
+
+
+class TestWhatComesNext:
+    def said(self, **step):
+        return next_step(PLAN, step, "/ledger", "r.yml", ["inventories/demo"])
+
+    def test_a_person_is_waited_for(self):
+        text = self.said(status=s.RUNNING, waiting="approval", at_wave="rest")
+        assert text.splitlines()[1].strip() == ("ansible-playbook -i inventories/demo playbooks/rollout.yml -e release=r.yml -e rollout_approve=rest "
+                                                f"-e rollout_approve_plan={PLAN['hash'][:19]}")
+
+    @pytest.mark.parametrize(("status", "words"), [
+        (s.DONE, "image: vision:2"), (s.DONE_WITH_DEFERRED, "rollout_order=catch_up"), (s.PAUSED, "rollout_order=retry"), (s.PAUSED, "too many"),
+        (s.ABORTED, "is not taken up again"), (s.RUNNING, "goes on with the same command")])
+    def test_each_end_has_its_command(self, status, words):
+        assert words in self.said(status=status, reason="too many")
