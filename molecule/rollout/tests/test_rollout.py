@@ -206,11 +206,12 @@ class TestAReleaseThatIsGood:
         assert generations() == before
 
 
-@pytest.mark.parametrize(("image", "gate"), [("vision:wrong", "golden"), ("vision:slow", "latency"), ("vision:crash", "ready")])
+# One is well until it crashes after 20 s: only the soak sees that.
+@pytest.mark.parametrize(("image", "gate", "soak"), [("vision:wrong", "golden", "4s"), ("vision:slow", "latency", "4s"), ("vision:crash", "ready", "30s")])
 class TestAReleaseThatIsNot:
-    def test_it_goes_back_alone_and_no_other_line_gets_it(self, image, gate):
+    def test_it_goes_back_alone_and_no_other_line_gets_it(self, image, gate, soak):
         name = image.replace(":", "-")
-        path = release(name, image)
+        path = release(name, image, waves=waves(soak))
         before = generations()
         done = rollout(path)
         assert done.failed == {"localhost"}, done.text

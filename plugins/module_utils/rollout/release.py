@@ -81,7 +81,7 @@ def load_release(text: str, name: str, validate: Any) -> Dict[str, Any]:
 def check(document: Document) -> List[Finding]:
     """Every broken rule between keys. The data may break the schema: parts of a wrong shape are passed over."""
     data = document.data if isinstance(document.data, dict) else {}
-    problems = [*_workloads(data), *_waves(data), *_denials(data)]
+    problems = [*_workloads(data), *_waves(data), *_denials(data), *_gates(data)]
     return [document.finding(path, message) for path, message in problems]
 
 
@@ -205,6 +205,19 @@ def _denials(data: Dict[str, Any]) -> Iterator[Problem]:
             yield path + ("to",), f"found {last}, which is before {first}"
         if item.get("start") is not None and item.get("start") == item.get("end"):
             yield path + ("end",), f"the window starts and ends at {item['end']}: it is empty"
+
+
+def _gates(data: Dict[str, Any]) -> Iterator[Problem]:
+    gates = data.get("gates") if isinstance(data.get("gates"), dict) else {}
+    for path, item in _items(gates, "prometheus"):
+        rule = {**GATE_DEFAULTS["prometheus"], **item}
+        if all(type(rule[key]) is int for key in ("count", "max_failed")) and rule["max_failed"] >= rule["count"]:
+            yield ("gates",) + path, (f"of {rule['count']} readings {rule['max_failed']} may break the rule: this gate cannot fail. "
+                                      "Lower max_failed, or raise count")
+    http = gates.get("http") if isinstance(gates.get("http"), dict) else {}
+    if http.get("expression") in ("true", "false"):
+        yield ("gates", "http", "expression"), (f"in JMESPath {http['expression']} is a field of that name; the literal is written with "
+                                                f"backticks: \"`{http['expression']}`\"")
 
 
 def _date(value: Any) -> Optional[datetime.date]:

@@ -73,6 +73,8 @@ MISTAKES = [
     (("windows", "deny"), [{"sites": ["north"]}], "wanted either from and to (dates) or days"),
     (("gates", "golden", "min"), 1.2, "a fraction from 0 to 1"),
     (("gates", "http"), {"path": "ready", "expression": "x"}, "a path that begins with /"),
+    (("gates", "http"), {"path": "/ready", "expression": "true"}, "in JMESPath true is a field of that name"),
+    (("gates", "prometheus"), [{"name": "e", "query": "e", "op": "<", "value": 1, "count": 1}], "this gate cannot fail"),
     (("on_failure", "target"), "ignore", "wanted one of rollback, hold"),
 ]
 
