@@ -128,7 +128,7 @@ class Told:
 
 def _turn(engine, ledger, number, limit, zone, wake):
     """Turn until the wave is over, a person is needed, or the time of this step is. Return why it ended."""
-    end = time.monotonic() + limit
+    end, parent = time.monotonic() + limit, os.getppid()
     said = news = time.monotonic()
     while True:
         now = int(time.time())
@@ -143,6 +143,8 @@ def _turn(engine, ledger, number, limit, zone, wake):
             return "approval"
         if time.monotonic() >= end:
             return "limit"
+        if os.getppid() != parent:
+            raise RolloutError("the run of Ansible that this belongs to is gone, and nobody would see how it goes on; run the playbook again")
         if more:
             said = news = time.monotonic()
             continue

@@ -378,6 +378,7 @@ def _removed():
     """The second node as a host that never was one; the last test of the class joins it again."""
     done = SCENARIO.play("edgeai.sites.reset", "--limit", OTHER, variables={"reset_hosts": [OTHER]})
     yield done
+    SCENARIO.play("edgeai.sites.artifacts", "--limit", OTHER)
     healed = other()
     assert healed.failed == set(), healed.text
     assert SITE.is_ready(OTHER)

@@ -5,6 +5,7 @@ line-a is the canary.
 """
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from contextlib import contextmanager
 
 import pytest
 import yaml
-from scenario import ROOT, Scenario, lab, wait_until
+from scenario import ROOT, Scenario, lab, run, wait_until
 
 SCENARIO = Scenario(__file__)
 SERVER, NODE_A, NODE_B = "roll-server", "roll-a", "roll-b"
@@ -66,7 +67,7 @@ def order(name, kind, **more):
 
 @contextmanager
 def running(path, **more):
-    """The same in the background, as a process group of its own that can be killed like a controller that loses its power."""
+    """The same in the background."""
     command = [str(part) for part in SCENARIO.command("edgeai.sites.rollout", "-e", json.dumps(variables(path, **more)))]
     with open(RELEASES / f"{path.stem}.log", "ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env={
@@ -75,14 +76,37 @@ def running(path, **more):
         yield process
     finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+            kill(process)
+
+
+def kill(process, alone=False):
+    """As when the controller loses its power: it and all that it has begun; alone: its children are not hit."""
+    found = [process.pid]
+    rows = [line.split() for line in run("ps", "-e", "-o", "pid=,ppid=").stdout.splitlines()]
+    for pid in found:
+        found += [int(child) for child, parent in rows if int(parent) == pid and not alone]
+    for pid in found:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass  # it ended by itself
+    process.wait()
 
 
 def journal(name):
     """The events of a ledger that are on the disk."""
     path = ledger(name) / "journal.jsonl"
     return [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()[1:] if line.endswith("}")] if path.exists() else []
+
+
+def is_free(name):
+    """Whether no process holds a ledger."""
+    with open(ledger(name) / "lock", "rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True
 
 
 def happened(name, kind, target=None):
@@ -225,22 +249,25 @@ class TestAReleaseThatIsNot:
 
 
 class TestAControllerThatDies:
-    def test_in_the_middle_of_a_switch_the_next_one_goes_on(self):
+    @pytest.mark.parametrize("alone", [False, True], ids=["all of it", "without its children"])
+    def test_in_the_middle_of_a_switch_the_next_one_goes_on(self, alone):
         put("vision:1")
-        path = release("resumed", "vision:2")
+        name = "resumed-alone" if alone else "resumed"
+        path = release(name, "vision:2")
         before = generations()
         with running(path) as first:
-            wait_until(lambda: bool(happened("resumed", "switch_intent", A)) or first.poll() is None or "ended", 120, "the switch of line-a")
-            os.killpg(first.pid, signal.SIGKILL)
-            first.wait()
-        assert not happened("resumed", "verified", A)
+            wait_until(lambda: bool(happened(name, "switch_intent", A)) or first.poll() is not None and "it has ended", 120, "the switch of line-a")
+            kill(first, alone)
+        assert not happened(name, "verified", A)
+        if alone:
+            wait_until(lambda: is_free(name), 10, "the end of a step whose run is gone")
         done = rollout(path)
         assert done.failed == set(), done.text
         assert both() == ("vision:2", "vision:2")
         assert generations() == [before[0] + 1, before[1] + 1], "each was switched once"
-        tokens = [event["token"] for event in journal("resumed")]
+        tokens = [event["token"] for event in journal(name)]
         assert tokens == sorted(tokens) and len(set(tokens)) >= 2
-        assert [event["seq"] for event in journal("resumed")] == list(range(1, len(tokens) + 1))
+        assert [event["seq"] for event in journal(name)] == list(range(1, len(tokens) + 1))
 
 
 class TestTwoControllersAndOrders:
@@ -248,7 +275,7 @@ class TestTwoControllersAndOrders:
 
     def test_the_second_does_nothing_and_an_order_reaches_the_first(self, held):
         with running(held) as first:
-            wait_until(lambda: bool(happened(self.NAME, "switched", A)) or first.poll() is None or "ended", 120, "the switch of line-a")
+            wait_until(lambda: bool(happened(self.NAME, "switched", A)) or first.poll() is not None and "it has ended", 120, "the switch of line-a")
             second = rollout(held)
             assert second.failed == {"localhost"} and "is being run already" in second.error("localhost"), second.text
             paused = order(self.NAME, "pause", rollout_reason="the line is being cleaned")
@@ -277,7 +304,7 @@ class TestTwoControllersAndOrders:
 class TestANodeThatIsGone:
     def test_it_is_deferred_and_catches_up(self):
         put("vision:1")
-        path = release("deferred", "vision:2", budgets={"max_deferred_percent": 100, "max_unavailable": {"site": 2, "line": 1}},
+        path = release("deferred", "vision:2", waves=[{"name": "all", "percent": 100, "soak": "4s"}], budgets={"max_deferred_percent": 100, "max_unavailable": {"site": 2, "line": 1}},
                        timeouts={"lock": "20s"})
         lab("cut", NODE_B)
         try:
@@ -302,10 +329,11 @@ class TestSomebodyElse:
         put("vision:1")
         path = release("foreign", "vision:2", waves=waves("60s"))
         with running(path) as first:
-            wait_until(lambda: bool(happened("foreign", "verified", A)) or first.poll() is None or "ended", 120, "the soak of line-a")
+            wait_until(lambda: bool(happened("foreign", "verified", A)) or first.poll() is not None and "it has ended", 120, "the soak of line-a")
             (container,) = deployment(LINE_A)["spec"]["template"]["spec"]["containers"]
             name = container["image"].partition("@")[0]
-            SCENARIO.host(SERVER).check_output(f"k3s kubectl -n edgeai set image deployment/{LINE_A} {container['name']}={name}@{digest('vision:wrong')}")
+            change = {"spec": {"template": {"spec": {"containers": [{"name": container["name"], "image": f"{name}@{digest('vision:wrong')}"}]}}}}
+            SCENARIO.host(SERVER).check_output(f"k3s kubectl -n edgeai patch deployment {LINE_A} -p '{json.dumps(change)}'")
             wait_until(lambda: first.poll() is not None, 120, "the end of the rollout")
         assert happened("foreign", "drift", A), journal("foreign")
         assert asked_for(LINE_A) == "vision:wrong", "what somebody else has done is not taken back"

@@ -224,7 +224,7 @@ class Engine:
             # While it soaks the model is left to its work; it is asked again at the end.
             question = Question(name, row["digest"], expect, self._full(name), until if now >= until else 0)
         sight = self._of(name).see(question)
-        rows = [judge_ready(sight.judgement, now, target.since)]
+        rows = [judge_ready(sight.judgement, question.digest, now, target.since)]
         if rows[0].verdict == INCONCLUSIVE and target.state == s.VERIFYING and now - target.since >= self.plan["gates"]["ready"]["timeout"]:
             rows = [Reading("ready", FAIL, f"{rows[0].found}; not within {self.plan['gates']['ready']['timeout']} s", rows[0].wanted)]
         if rows[0].verdict == PASS and not back:

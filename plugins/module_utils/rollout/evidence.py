@@ -16,9 +16,9 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import
 WANTED = "healthy by evidence newer than the switch"
 
 
-def judge_ready(target: TargetJudgement, seen: float, since: int, restarts: int = 0) -> Reading:
-    """Return the reading of the gate ``ready``. seen, since: when the evidence was seen, and the change that it has to be newer than;
-    restarts: how many its container may have had since then.
+def judge_ready(target: TargetJudgement, digest: str, seen: float, since: int, restarts: int = 0) -> Reading:
+    """Return the reading of the gate ``ready``. digest: of the image that was wanted; seen, since: when the evidence was seen, and the
+    change that it has to be newer than; restarts: how many its container may have had since then.
 
     Old evidence, and that of a node that is away, proves nothing, whatever it says. Only a failure that waiting cannot mend fails at
     once; others may be a start that goes on, and the deadline decides.
@@ -26,7 +26,9 @@ def judge_ready(target: TargetJudgement, seen: float, since: int, restarts: int 
     text = "; ".join(target.reasons) or target.state
     if seen < since:
         return Reading("ready", INCONCLUSIVE, "the evidence is older than the change", WANTED)
-    found = container_status(target.pod).get("restartCount") or 0 if target.pod else 0
+    # The pod of the image before may still be there, with restarts of its own.
+    of_it = target.pod is not None and running_digest(target.pod) == digest
+    found = container_status(target.pod).get("restartCount") or 0 if of_it else 0
     if found > restarts:
         return Reading("ready", FAIL, f"its container was restarted {found} times", WANTED)
     if target.state in (FAILED, ABSENT) and target.final:

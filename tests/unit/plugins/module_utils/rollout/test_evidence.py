@@ -27,11 +27,15 @@ def judged(state, final=False, restarts=0):
     (judged("absent"), NOW, "inconclusive"), (judged("healthy", restarts=1), NOW, "fail"), (TargetJudgement("t", ()), NOW, "inconclusive"),
 ])
 def test_ready(judgement, seen, verdict):
-    assert judge_ready(judgement, seen, NOW).verdict == verdict
+    assert judge_ready(judgement, NEW["amd64"], seen, NOW).verdict == verdict
 
 
 def test_restarts_that_were_there_before_are_allowed():
-    assert judge_ready(judged("healthy", restarts=2), NOW, NOW, restarts=2).verdict == "pass"
+    assert judge_ready(judged("healthy", restarts=2), NEW["amd64"], NOW, NOW, restarts=2).verdict == "pass"
+
+
+def test_restarts_of_the_image_before_are_not_counted():
+    assert judge_ready(judged("progressing", restarts=3), NEW["arm64"], NOW, NOW).verdict == "inconclusive"
 
 
 def test_the_event_for_the_journal():
