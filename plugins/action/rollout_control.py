@@ -25,7 +25,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.plan import check_plan
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import reduce
 from ansible_collections.edgeai.sites.plugins.plugin_utils.filters import plain
-from ansible_collections.edgeai.sites.plugins.plugin_utils.this_run import this_run
+from ansible_collections.edgeai.sites.plugins.plugin_utils.this_run import ThisRun
 
 ARGUMENTS = {
     "ledger": {"type": "path", "required": True},
@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
             known = state or _known(given["ledger"], plan)
             return self._told(plan, known, reduce(plan, known, event) != known)
         try:
-            with LedgerFile(given["ledger"], plan if starting else None, int(time.time()), this_run()) as ledger:
+            with LedgerFile(given["ledger"], plan if starting else None, int(time.time()), ThisRun.name()) as ledger:
                 was = ledger.state
                 state = ledger.append(event)
                 problem = orders.outcome(given["order"], was, state, plan)

@@ -30,7 +30,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.golden import MAX_BYTES, choose, load_set
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.narrate import narrate, standing
 from ansible_collections.edgeai.sites.plugins.plugin_utils.filters import plain
-from ansible_collections.edgeai.sites.plugins.plugin_utils.this_run import this_run
+from ansible_collections.edgeai.sites.plugins.plugin_utils.this_run import ThisRun
 from ansible_collections.edgeai.sites.plugins.plugin_utils.wave_gates import WaveGates
 
 ARGUMENTS = {
@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"rollout in {given['ledger']}: {error}") from error
 
     def _carry_out(self, given):
-        with LedgerFile(given["ledger"], None, int(time.time()), this_run()) as ledger:
+        with LedgerFile(given["ledger"], None, int(time.time()), ThisRun.name()) as ledger:
             plan = ledger.plan
             number = _number(plan, given["wave"])
             if ledger.state.status == s.READY:
@@ -128,9 +128,11 @@ class Told:
 
 def _turn(engine, ledger, number, limit, zone, wake):
     """Turn until the wave is over, a person is needed, or the time of this step is. Return why it ended."""
-    end, parent = time.monotonic() + limit, os.getppid()
+    end = time.monotonic() + limit
     said = news = time.monotonic()
     while True:
+        if ThisRun.is_gone():
+            raise RolloutError("the run of Ansible that this belongs to is gone, and nobody would see how it goes on; run the playbook again")
         now = int(time.time())
         requests = [orders.event_of(ledger.plan, order, now) for order in ledger.orders()]
         more = engine.turn(now, requests)
@@ -143,8 +145,6 @@ def _turn(engine, ledger, number, limit, zone, wake):
             return "approval"
         if time.monotonic() >= end:
             return "limit"
-        if os.getppid() != parent:
-            raise RolloutError("the run of Ansible that this belongs to is gone, and nobody would see how it goes on; run the playbook again")
         if more:
             said = news = time.monotonic()
             continue

@@ -34,8 +34,9 @@ def a_rollout():
     """The canary passes; then one target fails and goes back, while another waits for its line; then a person ends it."""
     plan = small_plan(waves=[{"name": "canary", "pick": {"per": "class", "prefer": {"first": "1"}}, "soak": "5m", "approval": True},
                              {"name": "rest", "percent": 100, "soak": "5m"}])
-    events = [{"type": "takeover", "at": NOW, "token": 1, "run": "awx-1"}, {"type": "takeover", "at": NOW, "token": 2, "run": "awx-1"}, {"type": "start", "at": NOW}, {"type": "approve", "at": NOW + 5, "wave": 0, "by": "eva",
-              "plan": plan["hash"], "until": NOW + 99}, *way(A, NOW + 10)]
+    events = [{"type": "takeover", "at": NOW, "token": 1, "run": "awx-1"}, {"type": "takeover", "at": NOW, "token": 2, "run": "awx-1"},
+              {"type": "start", "at": NOW},
+              {"type": "approve", "at": NOW + 5, "wave": 0, "by": "eva", "plan": plan["hash"], "until": NOW + 99}, *way(A, NOW + 10)]
     events += [{"type": "verified", "at": NOW + 600, "seen": NOW + 600, "target": A, "digest": NEW["amd64"], "verdict": "pass"},
                {"type": "advance", "at": NOW + 601, "wave": 0}, {**LOOK, "at": NOW + 86400, "target": C, "lock": True},
                {"type": "takeover", "at": NOW + 86400, "token": 3, "run": "awx-2"}, *way(B, NOW + 86401, [ROW], "fail"),
