@@ -22,10 +22,13 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
     Finding,
     Object,
     condition,
+    parse_time,
 )
 from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import container_status, crashed, judge_pod
 
 CHECK = "gpu.allocatable"
+# A kubelet, and EdgeCore, look at their node every 10 s (nodeStatusUpdateFrequency), and tell at once what has changed.
+STATUS_SECONDS = 20
 RESOURCE = "nvidia.com/gpu"
 KINDS = ("dgpu", "tegra")
 SHARING = ("none", "time-slicing", "mps")
@@ -158,9 +161,21 @@ def _successor_finding(expected: GpuNode, evidence: Evidence) -> Optional[Findin
         return Finding(CHECK, PROGRESSING, "its device plugin is about to be replaced", "one of the new settings",
                        "look at the events of the DaemonSet in the plugin's namespace")
     finding = _plugin_finding(expected, evidence)
+    if pods and not _reported_since(expected, pods[0], evidence):
+        return Finding(CHECK, PROGRESSING, "its device plugin has just started, and the offer may be that of the one before",
+                       "a status of the node that is newer than the plugin", "wait")
     runs = bool(pods) and "running" in (container_status(pods[0]).get("state") or {})
-    # One that just started is told from one that crashes by its offer, without waiting for its uptime.
+    # One that just started is told from one that crashes by the offer that came after it, without waiting for its uptime.
     return None if runs and finding.state != FAILED else finding
+
+
+def _reported_since(expected: GpuNode, pod: Object, evidence: Evidence) -> bool:
+    """Whether the node has told of itself since the plugin started, or would have if anything had changed."""
+    started = parse_time(((container_status(pod).get("state") or {}).get("running") or {}).get("startedAt"))
+    heartbeat = parse_time(condition(evidence.nodes.get(expected.name) or {}, "Ready").get("lastHeartbeatTime"))
+    if started is None or heartbeat is not None and heartbeat > started:
+        return True
+    return evidence.now - started >= STATUS_SECONDS
 
 
 def _made_of(thing: Object) -> Any:

@@ -88,7 +88,8 @@ def test_judge_capacity(node, pods, state, words):
 
 @pytest.mark.parametrize("pods, state, words", [
     ([g.made_pod()], "healthy", "1 x nvidia.com/gpu"),
-    ([g.made_pod(up=1)], "healthy", "1 x nvidia.com/gpu"),
+    ([g.made_pod(up=21)], "healthy", "1 x nvidia.com/gpu"),
+    ([g.made_pod(up=1)], "progressing", "may be that of the one before"),
     # What the kubelet still offers is its predecessor's.
     ([], "progressing", "no pod of the device plugin"),
     ([g.made_pod(deleting=True)], "progressing", "no pod of the device plugin"),
@@ -103,6 +104,14 @@ def test_an_offer_without_its_plugin_is_not_believed(pods, state, words):
     finding = judge_capacity(g.DGPU, g.evidence([g.node()], pods, daemonsets=daemonsets))
     assert finding.state == state
     assert words in finding.found
+
+
+@pytest.mark.parametrize(("told", "state"), [(5, "progressing"), (3, "progressing"), (2, "healthy")])
+def test_an_offer_that_the_node_told_after_its_plugin_started_is_believed(told, state):
+    node = g.node()
+    node["status"]["conditions"][0]["lastHeartbeatTime"] = c.stamp(told)
+    daemonsets = c.by_name([g.plugin_set()])
+    assert judge_capacity(g.DGPU, g.evidence([node], [g.made_pod(up=3)], daemonsets=daemonsets)).state == state
 
 
 def test_a_crashing_plugin_is_told_what_to_do():
