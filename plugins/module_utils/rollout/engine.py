@@ -64,6 +64,8 @@ class Engine:
         self.plan = plan
         self._ledger = ledger
         self._hands = hands
+        # Each once, also where several sites share a cluster.
+        self._sites = list({id(each): each for each in hands.values()}.values())
         self._expected = expected
         self._golden = golden
         self._holds = holds
@@ -83,6 +85,8 @@ class Engine:
     def turn(self, now: int, requests: Iterable[Event] = ()) -> bool:
         """Do everything that can be done now, and return whether anything was written: then the next turn may have more."""
         was = self.state.seq
+        for hands in self._sites:
+            hands.refresh()
         for event in requests:
             self._ledger.append({**event, "at": now})
         self._catch_up_with_devices(now)

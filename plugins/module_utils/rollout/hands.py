@@ -64,6 +64,10 @@ class Hands(ABC):
     """Everything returns at once, with what is known at the moment; targets are named as in the plan, ``site/deployment``."""
 
     @abstractmethod
+    def refresh(self) -> None:
+        """Take a new look at the whole site. Until the next one every answer is about this moment."""
+
+    @abstractmethod
     def asked_for(self, name: str) -> Optional[str]:
         """Return the digest that the target's workload asks for, "" for none, None while that cannot be seen."""
 

@@ -21,6 +21,9 @@ class Away(Hands):
     def __exit__(self, *_error: Any) -> None:
         pass
 
+    def refresh(self) -> None:
+        pass
+
     def asked_for(self, name: str) -> Optional[str]:
         return None
 

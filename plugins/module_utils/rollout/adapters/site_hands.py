@@ -45,12 +45,14 @@ class SiteHands(Hands):
         self._nodes = nodes
         self._images = images
         self._watcher = Watcher(api, namespace)
+        self._seen = self._watcher.evidence({})
         self._examiner = Examiner(api, namespace, seconds, wake)
         self._wake = wake
         self._stopped = threading.Event()
 
     def __enter__(self) -> "SiteHands":
         self._watcher.__enter__()
+        self.refresh()
         threading.Thread(target=self._forward, daemon=True).start()
         return self
 
@@ -58,8 +60,12 @@ class SiteHands(Hands):
         self._stopped.set()
         self._watcher.__exit__(*error)
 
+    def refresh(self) -> None:
+        # Once for each turn, and not for each question: a picture of a site is copied as a whole.
+        self._seen = self._watcher.evidence({})
+
     def asked_for(self, name: str) -> Optional[str]:
-        evidence = self._watcher.evidence({})
+        evidence = self._seen
         if evidence.blind:
             return None
         deployment = evidence.deployments.get(self._targets[name].name)
@@ -67,11 +73,11 @@ class SiteHands(Hands):
 
     def device(self, name: str, digest: str) -> Device:
         expected = self._targets[name]
-        return judge_device(expected, self._nodes[expected.node], self._watcher.evidence({}), digest)
+        return judge_device(expected, self._nodes[expected.node], self._seen, digest)
 
     def see(self, question: Question) -> Sight:
         expected = replace(self._targets[question.name], digest=question.digest, golden_expect=question.expect)
-        evidence = self._watcher.evidence({})
+        evidence = self._seen
         unasked = judge_target(expected, evidence)
         pod = unasked.pod
         if not unasked.probe_wanted or pod is None:
@@ -85,7 +91,7 @@ class SiteHands(Hands):
 
     def switch(self, name: str, digest: str, version: str, record: Dict[str, Any]) -> None:
         expected = self._targets[name]
-        deployment = self._watcher.evidence({}).deployments.get(expected.name)
+        deployment = self._seen.deployments.get(expected.name)
         now = image_of(deployment)[0] if deployment else ""
         reference = self._images.get(digest) or (repository(now) + "@" + digest if now else "")
         if not reference:
@@ -101,7 +107,7 @@ class SiteHands(Hands):
 
     def records(self) -> Dict[str, Any]:
         """Return the records that the workloads of the targets carry, by name as in the plan; without the unreadable ones."""
-        deployments = self._watcher.evidence({}).deployments
+        deployments = self._seen.deployments
         found = {}
         for name, expected in self._targets.items():
             text = (deployments.get(expected.name, {}).get("metadata", {}).get("annotations") or {}).get(RECORD, "")

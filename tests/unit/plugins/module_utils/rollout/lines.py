@@ -39,11 +39,14 @@ class Site(Hands):
     """All lines of a plan. ``now``: the clock of everybody, in seconds since the epoch."""
 
     def __init__(self, plan, **faults):
-        self.now, self.asked = NOW, {}
+        self.now, self.asked, self.looks = NOW, {}, 0
         names = {name.rpartition("-")[2]: name for name in plan["targets"]}
         self.lines = {name: Line(plan["targets"][name]["digest"]) for name in names.values()}
         for short, fault in faults.items():
             self.lines[names[short]].fault = fault
+
+    def refresh(self):
+        self.looks += 1
 
     def asked_for(self, name):
         return self.lines[name].digest if self.lines[name].online else None
