@@ -18,6 +18,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.edgeai.sites.plugins.action.site_health import EXPECTED, expected_target
 from ansible_collections.edgeai.sites.plugins.module_utils.health import expression
+from ansible_collections.edgeai.sites.plugins.module_utils.health.model import EDGECORE
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi import client
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import ApiError, KubeApi
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import order as orders
@@ -29,7 +30,9 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.engine import
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.golden import MAX_BYTES, choose, load_set
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.narrate import narrate, standing
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import to_roll_back
 from ansible_collections.edgeai.sites.plugins.plugin_utils.filters import plain
+from ansible_collections.edgeai.sites.plugins.plugin_utils.on_node import ByNode, OnNode
 from ansible_collections.edgeai.sites.plugins.plugin_utils.this_run import ThisRun
 from ansible_collections.edgeai.sites.plugins.plugin_utils.wave_gates import WaveGates
 
@@ -41,6 +44,7 @@ ARGUMENTS = {
         "namespace": {"type": "str", "default": "edgeai"}, "nodes": {"type": "list", "elements": "dict", "required": True},
         "expected": {"type": "list", "elements": "dict", "required": True, "options": EXPECTED}}},
     "images": {"type": "dict", "default": {}},
+    "brought": {"type": "dict", "default": {}},
     "not_brought": {"type": "dict", "default": {}},
     "golden_dir": {"type": "path"},
     "prometheus_url": {"type": "str", "default": ""},
@@ -69,11 +73,11 @@ class ActionModule(ActionBase):
             return {**result, "skipped": True, "msg": "a rollout is planned in check mode, and not carried out"}
         given = plain(given)
         try:
-            return {**result, **self._carry_out(given)}
+            return {**result, **self._carry_out(given, (task_vars or {}).get("hostvars", {}))}
         except (OSError, RolloutError, expression.ExpressionError) as error:
             raise AnsibleActionFail(f"rollout in {given['ledger']}: {error}") from error
 
-    def _carry_out(self, given):
+    def _carry_out(self, given, hostvars):
         with LedgerFile(given["ledger"], None, int(time.time()), ThisRun.name()) as ledger:
             plan = ledger.plan
             number = _number(plan, given["wave"])
@@ -81,7 +85,8 @@ class ActionModule(ActionBase):
                 raise RolloutError("it was not started; give the order start (rollout_control)")
             golden = _golden(plan, given["golden_dir"])
             wake = threading.Event()
-            with contextlib.ExitStack() as stack, _hands(given, plan, stack, wake) as hands:
+            with contextlib.ExitStack() as stack:
+                hands = self._hands(given, plan, hostvars, stack, wake)
                 expected = {f"{site['name']}/{item['name']}": {"health_path": item["health"]["path"], "request": item["golden"]["request"],
                                                                "expect": item["golden"]["expect"]}
                             for site in given["sites"] for item in site["expected"]}
@@ -97,6 +102,30 @@ class ActionModule(ActionBase):
             return {"changed": told.changes > 0, "status": state.status, "why": why, "events": state.seq - began, "state": state.waves[number].state,
                     "hash": plan["hash"], "reason": state.reason or state.stopped, "waiting": waiting,
                     "at_wave": plan["waves"][at]["name"] if plan["waves"] else ""}
+
+    def _hands(self, given, plan, hostvars, stack, wake):
+        """Hands on each site of the plan; a site that cannot be had is away, and holds up nobody."""
+        wanted = [site for site in given["sites"] if site["name"] in plan["sites"]]
+        # Before there are threads: variables are templated when they are read.
+        ways = {node["name"]: OnNode(self, node["name"], hostvars[node["name"]])
+                for site in wanted for node in site["nodes"] if node.get("runtime") == EDGECORE}
+
+        def take(site):
+            targets = {f"{site['name']}/{item['name']}": expected_target(item) for item in site["expected"]}
+            try:
+                api = KubeApi.from_kubeconfig(site["kubeconfig"])
+            except ApiError as error:
+                return Away(str(error))
+            nodes = {node["name"]: {**node, "not_brought": given["not_brought"].get(node["name"], ""),
+                                    "brought": given["brought"].get(node["name"], [])} for node in site["nodes"]}
+            own = {node: ByNode(ways[node], site["namespace"], given["probe_timeout"]) for node in nodes if node in ways}
+            return SiteHands(api, site["namespace"], targets, nodes, given["images"], given["probe_timeout"], wake.set, own).__enter__()
+
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            found = dict(zip((site["name"] for site in wanted), pool.map(take, wanted)))
+        for hands in found.values():
+            stack.callback(hands.__exit__, None, None, None)
+        return {name: found.get(name) or Away(f"site {name} is not in the inventory") for name in plan["sites"]}
 
 
 class Told:
@@ -158,14 +187,7 @@ def _turn(engine, ledger, number, limit, zone, wake):
 
 def _under_way(plan, state):
     """Whether something is being done to a device: nobody leaves it half done, and a person is not waited for meanwhile."""
-    return any(
-        state.targets[name].state in (*s.IN_FLIGHT, s.SOAKING) or state.targets[name].state == s.FAILED and _goes_back(plan, state, name)
-        for name in plan["targets"])
-
-
-def _goes_back(plan, state, name):
-    target = state.targets[name]
-    return target.changed and bool(target.previous) and not target.drift and plan["on_failure"]["target"] == "rollback"
+    return bool(to_roll_back(plan, state)) or any(state.targets[name].state in (*s.IN_FLIGHT, s.SOAKING) for name in plan["targets"])
 
 
 def _number(plan, name):
@@ -194,24 +216,3 @@ def _all_known(plan, expected):
     if missing:
         raise RolloutError(f"the inventory does not have {', '.join(missing[:3])} ({len(missing)} in all), which the plan is for; put them back, or "
                            "make another plan")
-
-
-@contextlib.contextmanager
-def _hands(given, plan, stack, wake):
-    """Hands on each site of the plan; a site that cannot be had is away, and holds up nobody."""
-    wanted = [site for site in given["sites"] if site["name"] in plan["sites"]]
-
-    def take(site):
-        targets = {f"{site['name']}/{item['name']}": expected_target(item) for item in site["expected"]}
-        try:
-            api = KubeApi.from_kubeconfig(site["kubeconfig"])
-        except ApiError as error:
-            return Away(str(error))
-        nodes = {node["name"]: {**node, "not_brought": given["not_brought"].get(node["name"], "")} for node in site["nodes"]}
-        return SiteHands(api, site["namespace"], targets, nodes, given["images"], given["probe_timeout"], wake.set).__enter__()
-
-    with ThreadPoolExecutor(max_workers=16) as pool:
-        found = dict(zip((site["name"] for site in wanted), pool.map(take, wanted)))
-    for hands in found.values():
-        stack.callback(hands.__exit__, None, None, None)
-    yield {name: found.get(name) or Away(f"site {name} is not in the inventory") for name in plan["sites"]}

@@ -61,6 +61,11 @@ def rollout_images(bundle):
     return {image.digest: image.pinned for image in images}
 
 
+def rollout_brought(hosts):
+    """Return node -> digests of the images of the release that were put there, for nodes where that was done."""
+    return {str(host["inventory_hostname"]): plain(host["__rollout_brought"]) for host in hosts if host.get("__rollout_brought")}
+
+
 def rollout_not_brought(hosts):
     """Return node -> why the images of the release could not be brought there, for nodes where that is so."""
     return {str(host["inventory_hostname"]): str(host["__rollout_not_brought"]) for host in hosts if host.get("__rollout_not_brought")}
@@ -89,4 +94,4 @@ class FilterModule:
 
     def filters(self):
         return {"rollout_sites": speaking(rollout_sites), "rollout_devices": speaking(rollout_devices), "rollout_images": rollout_images,
-                "rollout_not_brought": rollout_not_brought, "rollout_next": rollout_next}
+                "rollout_brought": rollout_brought, "rollout_not_brought": rollout_not_brought, "rollout_next": rollout_next}

@@ -129,6 +129,10 @@ options:
     description: Digest of each image of the bundle, and the name by which nodes know it, as P(edgeai.sites.rollout_images#filter) returns them.
     type: dict
     default: {}
+  brought:
+    description: Digests of the images that were put on each node. EdgeCore does not say which ones it has.
+    type: dict
+    default: {}
   not_brought:
     description: Nodes to which the images could not be brought, and why.
     type: dict
@@ -180,6 +184,7 @@ EXAMPLES = r"""
       {{ groups['sites'] | map('extract', hostvars)
          | edgeai.sites.rollout_devices(edge_workloads, bundle, '~/.edgeai/demo') }}
     images: "{{ bundle | edgeai.sites.rollout_images }}"
+    brought: "{{ groups['sites'] | map('extract', hostvars) | edgeai.sites.rollout_brought }}"
     golden_dir: releases/golden
   loop: "{{ planned.plan.waves | map(attribute='name') + ['catch-up'] }}"
   vars:

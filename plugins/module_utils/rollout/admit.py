@@ -170,19 +170,32 @@ def _in_order(plan: Plan, state: State) -> Iterable[str]:
         yield from spec(plan, state, number)["targets"]
 
 
-def used_up(plan: Plan, state: State, name: str, now: int) -> str:
-    """Return by whom a budget of a target is used up that the rollout itself did nothing to, for as long as locks are waited for."""
-    members, lost = sizes(plan)
-    for group in groups_of(plan["targets"][name]):
-        down = [other for other, row in plan["targets"].items() if group in groups_of(row)
-                and not state.targets[other].available and state.targets[other].state not in s.DOWN]
-        if is_down(state, name) or lost.get(group, 0) + len(down) < ceiling(plan, group, members[group]):
-            continue
-        since = max([state.targets[other].available_at for other in down] + [state.waves[state.wave].since])
-        if now >= since + plan["timeouts"]["lock"]:
-            others = down or sorted(key for key, row in plan["left_out"].items() if not row["available"] and group in groups_of(row))
-            return f"no target of {' '.join(group).strip()} may be down beside {', '.join(others[:3]) or 'those that are'}"
-    return ""
+class Lost:
+    """What the rollout did nothing to, and yet serves nobody: it takes places in the budgets that will not come free by themselves."""
+
+    def __init__(self, plan: Plan, state: State):
+        self._plan, self._state = plan, state
+        self._members, self._before = sizes(plan)
+        self._now: Dict[Group, List[str]] = {}
+        for name, row in plan["targets"].items():
+            if not state.targets[name].available and state.targets[name].state not in s.DOWN:
+                for group in groups_of(row):
+                    self._now.setdefault(group, []).append(name)
+
+    def hinders(self, name: str, now: int) -> str:
+        """Return by whom a budget of a target has been used up for as long as locks are waited for, empty when none is."""
+        plan, state = self._plan, self._state
+        if is_down(state, name):
+            return ""
+        for group in groups_of(plan["targets"][name]):
+            down = self._now.get(group, [])
+            if self._before.get(group, 0) + len(down) < ceiling(plan, group, self._members[group]):
+                continue
+            since = max([state.targets[other].available_at for other in down] + [state.waves[state.wave].since])
+            if now >= since + plan["timeouts"]["lock"]:
+                others = down or sorted(key for key, row in plan["left_out"].items() if not row["available"] and group in groups_of(row))
+                return f"no target of {' '.join(group).strip()} may be down beside {', '.join(others[:3]) or 'those that are'}"
+        return ""
 
 
 def _fits(plan: Plan, site: str, phase: str, now: int, seconds: int) -> bool:

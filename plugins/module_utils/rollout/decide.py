@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any, Dict, List
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.admit import used_up
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.admit import Lost
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.judge import ADVANCE, GATE, judge_wave, stop_reason
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, spec
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event, deadline, unfinished
@@ -77,11 +77,12 @@ def _put_off(plan: Plan, state: State, now: int) -> List[Event]:
     if state.waves[state.wave].state != s.WAVE_RUNNING:
         return []
     events: List[Event] = []
+    lost = Lost(plan, state)
     for name in wave["targets"]:
         target = state.targets[name]
         if target.state not in s.BEFORE_SWITCH:
             continue
-        why = _obstacle(plan, state, name, now, patient=wave["canary"])
+        why = _obstacle(plan, state, name, now, lost, patient=wave["canary"])
         if why and wave["canary"]:
             return [_pause(now, f"{name} is a canary, and {why}; canaries are not left out: see to it and resume, or make another plan")]
         if why:
@@ -89,13 +90,13 @@ def _put_off(plan: Plan, state: State, now: int) -> List[Event]:
     return events
 
 
-def _obstacle(plan: Plan, state: State, name: str, now: int, patient: bool) -> str:
+def _obstacle(plan: Plan, state: State, name: str, now: int, lost: Lost, patient: bool) -> str:
     target, limit = state.targets[name], plan["timeouts"]["lock"]
     if target.blocked == "offline" and (not patient or now >= target.blocked_since + limit):
         return "its node does not answer"
     if target.blocked == "lock" and now >= target.blocked_since + limit:
         return f"its line has been busy for {limit} s"
-    return used_up(plan, state, name, now) if target.state == s.PREPULLED else ""
+    return lost.hinders(name, now) if target.state == s.PREPULLED else ""
 
 
 def _pause(now: int, reason: str) -> Dict[str, Any]:

@@ -26,7 +26,10 @@ GPU = "nvidia.com/gpu"
 
 
 def judge_device(expected: ExpectedTarget, node: Dict[str, Any], evidence: Evidence, digest: str) -> Device:
-    """Return the device of a target. node: {name, runtime, arch, gpu} of the inventory; digest: of the image that it is to get."""
+    """Return the device of a target. digest: of the image that it is to get.
+
+    node: {name, runtime, arch, gpu} of the inventory; brought: digests that were put there; not_brought: why they were not.
+    """
     seen = judge_node(ExpectedNode(expected.node, runtime=str(node.get("runtime", ""))), evidence)
     if evidence.blind or seen.findings[0].state != HEALTHY:
         return Device(False, evidence.blind or seen.findings[0].found)
@@ -34,11 +37,14 @@ def judge_device(expected: ExpectedTarget, node: Dict[str, Any], evidence: Evide
     deployment = evidence.deployments.get(expected.name)
     return Device(
         True, digest=image_of(deployment)[1] if deployment else "", lock=_lock(there) or _lock(deployment or {}),
-        present=has_image(there, digest), missing=str(node.get("not_brought", "")), checks=_checks(expected, node, there, evidence))
+        present=has_image(there, digest) or digest in node.get("brought", ()), missing=str(node.get("not_brought", "")), checks=_checks(expected, node, there, evidence))
 
 
 def has_image(node: Object, digest: str) -> bool:
-    """Return whether a node says that it has an image. (It names its fifty largest images: models are among them.)"""
+    """Return whether a node says that it has an image.
+
+    K3s tells of the fifty largest images, and models are among them; EdgeCore of none (its ``nodeStatusMaxImages`` is 0).
+    """
     names = [name for image in node.get("status", {}).get("images") or [] for name in image.get("names") or []]
     return any(name.endswith("@" + digest) for name in names)
 

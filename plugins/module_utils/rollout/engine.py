@@ -27,10 +27,11 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import (
     needs_before,
     readings,
 )
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.forecast import soak_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import FAIL, INCONCLUSIVE, PASS, Reading, judge_checks, worst
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.golden import GoldenSet
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.hands import Hands, Question, Refused, Sight
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, spec, wave_of
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, wave_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.recover import record, recover
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event
 
@@ -217,7 +218,7 @@ class Engine:
         """Read the gates of what is under way, and write down what is decided by them: a pass, or a failure."""
         target, row = self.state.targets[name], self.plan["targets"][name]
         back, soaking = target.state == s.ROLLING_BACK, target.state == s.SOAKING
-        until = target.since + (spec(self.plan, self.state, wave_of(self.plan, self.state, name))["soak"] if soaking else 0)
+        until = target.since + (soak_of(self.plan, wave_of(self.plan, self.state, name)) if soaking else 0)
         if self._of(name).asked_for(name) != (target.previous if back else row["digest"]):
             return  # not done yet, not seen yet, or somebody else's doing: see _catch_up_with_devices
         asked = self._expected[name]

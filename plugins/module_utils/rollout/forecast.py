@@ -78,9 +78,13 @@ def need(plan: Plan, names: List[str]) -> int:
 
 
 def soak_of(plan: Plan, wave: int) -> int:
-    """Return how long targets are watched: as written, and long enough for metrics to be read as often as asked."""
+    """Return the seconds that targets of a wave are watched: as written, and long enough for metrics to be read as often as asked.
+
+    Those that catch up behind the last wave are watched as long as those in it.
+    """
     queries = plan["gates"].get("prometheus", [])
-    return max([plan["waves"][wave]["soak"]] + [query["interval"] * query["count"] for query in queries])
+    written = [spec["soak"] for spec in plan["waves"][:wave + 1][-1:]]
+    return max(written + [query["interval"] * query["count"] for query in queries], default=0)
 
 
 def _spans(plan: Plan, phase: str, now: int, deadline: int) -> Dict[str, List[Span]]:

@@ -95,10 +95,12 @@ def spec(plan: Plan, state: State, number: int) -> Dict[str, Any]:
     """Return a wave of the plan; behind the last one, that of the deferred targets which catch up."""
     if number < len(plan["waves"]):
         wave = plan["waves"][number]
-        return {**wave, "soak": soak_of(plan, number), "targets": [name for name in wave["targets"] if not state.targets[name].late]}
+        # Only while catching up is a target late. This is asked for each event of a large fleet.
+        catching_up = state.wave == len(plan["waves"])
+        names = [name for name in wave["targets"] if not state.targets[name].late] if catching_up else wave["targets"]
+        return {**wave, "soak": soak_of(plan, number), "targets": names}
     names = sorted(name for name, target in state.targets.items() if target.late and name in plan["targets"])
-    last = len(plan["waves"]) - 1
-    return {"name": "catch-up", "max_failures": 0, "soak": soak_of(plan, last) if last >= 0 else 0, "approval": False, "canary": False,
+    return {"name": "catch-up", "max_failures": 0, "soak": soak_of(plan, number), "approval": False, "canary": False,
             "targets": names, "size": len(names)}
 
 

@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any, Callable, Dict, Iterable
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.forecast import soak_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import FAIL, PASS, VERDICTS, wave_gates
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.judge import ADVANCE, judge_wave
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, Target, Wave, spec, wave_of
@@ -321,7 +322,7 @@ def _verified(plan: Plan, state: State, name: str, target: Target, event: Event)
         return target
     if target.state == s.VERIFYING:
         return _to(target, s.SOAKING, event, gates=_rows(event), available=True, available_at=event["at"])
-    if event["seen"] - target.since >= spec(plan, state, wave_of(plan, state, name))["soak"]:
+    if event["seen"] - target.since >= soak_of(plan, wave_of(plan, state, name)):
         return _to(target, s.SUCCEEDED, event, gates=_rows(event), available=True, available_at=event["at"])
     return target
 
@@ -340,7 +341,7 @@ def _expire(plan: Plan, state: State, name: str, target: Target, event: Event) -
 @_target
 def _rollback_intent(plan: Plan, state: State, name: str, target: Target, event: Event) -> Target:
     """Back to the image that is recorded, never to ``the one before``; and never back from a rollback."""
-    if not target.previous or event.get("to") != target.previous or name not in to_roll_back(plan, state):
+    if not target.previous or event.get("to") != target.previous or not _goes_back(plan, state, name, _serving_goes_back(state)):
         return target
     return _to(target, s.ROLLING_BACK, event, reason=_text(event) or target.reason)
 
@@ -395,27 +396,31 @@ def deadline(plan: Plan, state: State, name: str) -> Any:
     target, limits = state.targets[name], plan["timeouts"]
     # An intent is known to be carried out only by its result, so the way there has the same limit as the work.
     limit = {s.PREPULLING: limits["prepull"], s.SWITCHING: limits["switch"], s.VERIFYING: limits["verify"], s.ROLLING_BACK: limits["rollback"],
-             s.SOAKING: spec(plan, state, wave_of(plan, state, name))["soak"] + limits["hold"] if name in plan["targets"] else 0}
-    return target.since + limit[target.state] if target.state in limit else None
+             s.SOAKING: limits["hold"]}
+    if target.state not in limit:
+        return None
+    watched = soak_of(plan, wave_of(plan, state, name)) if target.state == s.SOAKING else 0
+    return target.since + watched + limit[target.state]
 
 
 def to_roll_back(plan: Plan, state: State) -> Dict[str, int]:
     """Return name -> wave of the targets that should go back now: those that failed, and in a rollback all that were changed."""
-    everything = state.status == s.ROLLING_BACK_ALL
-    # One that could not go back says that the way back is not safe: what still serves is left alone.
-    serving = everything and all(target.state != s.ROLLBACK_FAILED for target in state.targets.values())
-    failed = plan["on_failure"]["target"] == "rollback" or everything
-    found = {}
-    for name in plan["targets"]:
-        target = state.targets[name]
-        number = wave_of(plan, state, name)
-        if not target.changed or not target.previous or target.drift:
-            continue
-        if target.state == s.FAILED and failed:
-            found[name] = number
-        elif target.state in (s.SOAKING, s.SUCCEEDED, s.ALREADY_CURRENT) and serving and number >= state.scope:
-            found[name] = number
-    return found
+    serving = _serving_goes_back(state)
+    return {name: wave_of(plan, state, name) for name in plan["targets"] if _goes_back(plan, state, name, serving)}
+
+
+def _serving_goes_back(state: State) -> bool:
+    """One that could not go back says that the way back is not safe: what still serves is left alone."""
+    return state.status == s.ROLLING_BACK_ALL and all(target.state != s.ROLLBACK_FAILED for target in state.targets.values())
+
+
+def _goes_back(plan: Plan, state: State, name: str, serving: bool) -> bool:
+    target = state.targets[name]
+    if not target.changed or not target.previous or target.drift:
+        return False
+    if target.state == s.FAILED:
+        return plan["on_failure"]["target"] == "rollback" or state.status == s.ROLLING_BACK_ALL
+    return serving and target.state in (s.SOAKING, s.SUCCEEDED, s.ALREADY_CURRENT) and wave_of(plan, state, name) >= state.scope
 
 
 def unfinished(plan: Plan, state: State) -> bool:

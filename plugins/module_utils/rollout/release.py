@@ -211,7 +211,8 @@ def _gates(data: Dict[str, Any]) -> Iterator[Problem]:
     gates = data.get("gates") if isinstance(data.get("gates"), dict) else {}
     for path, item in _items(gates, "prometheus"):
         rule = {**GATE_DEFAULTS["prometheus"], **item}
-        if all(type(rule[key]) is int for key in ("count", "max_failed")) and rule["max_failed"] >= rule["count"]:
+        # What is no number at all the schema says.
+        if all(isinstance(rule[key], int) for key in ("count", "max_failed")) and rule["max_failed"] >= rule["count"]:
             yield ("gates",) + path, (f"of {rule['count']} readings {rule['max_failed']} may break the rule: this gate cannot fail. "
                                       "Lower max_failed, or raise count")
     http = gates.get("http") if isinstance(gates.get("http"), dict) else {}

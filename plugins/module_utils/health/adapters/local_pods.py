@@ -12,6 +12,7 @@ import json
 import os
 import time
 from typing import Any, Dict, List, Optional
+from urllib.parse import quote
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.interview import (
     MAX_ANSWER_BYTES,
@@ -38,11 +39,20 @@ def pods() -> List[Object]:
 
 def ask(address: str, target: Dict[str, Any], seconds: float) -> Answers:
     """Ask the model of ``target`` {port, model, health_path, request} at the pod's address. Raises LocalError."""
-    port, path = target["port"], "/v2/models/%s/infer" % target["model"]
     return interview(
-        lambda: _request(address, port, "GET", target["health_path"], None, seconds, MAX_ANSWER_BYTES),
-        lambda: _request(address, port, "POST", path, target["request"], seconds, MAX_ANSWER_BYTES),
+        lambda: fetch(address, target["port"], target["health_path"], seconds),
+        lambda: infer(address, target["port"], target["model"], target["request"], seconds),
         time.monotonic)
+
+
+def fetch(address: str, port: int, path: str, seconds: float) -> Any:
+    """Return the document at a path of a pod; true for an answer without a body. Raises LocalError."""
+    return _request(address, port, "GET", path, None, seconds, MAX_ANSWER_BYTES)
+
+
+def infer(address: str, port: int, model: str, request: Any, seconds: float) -> Any:
+    """Return what a model of the Open Inference Protocol answers to one request. Raises LocalError."""
+    return _request(address, port, "POST", "/v2/models/%s/infer" % quote(model), request, seconds, MAX_ANSWER_BYTES)
 
 
 def log(pod: Object, lines: int) -> List[str]:
@@ -84,6 +94,7 @@ def _request(host: str, port: int, method: str, path: str, document: Optional[An
     if len(data) > limit:
         raise LocalError("%s:%d%s: the answer is larger than %d bytes" % (host, port, path, limit))
     try:
-        return json.loads(data.decode("utf-8"))
+        # The Open Inference Protocol tells ``ready`` with a status alone.
+        return json.loads(data.decode("utf-8")) if data.strip() else True
     except ValueError as error:
         raise LocalError("%s:%d%s: the answer is not JSON" % (host, port, path)) from error

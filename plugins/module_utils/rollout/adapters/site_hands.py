@@ -28,17 +28,19 @@ FIELD_MANAGER = "edgeai.sites-rollout"
 AT_ONCE = 6
 # After an answer that did not come the model is left alone for a moment.
 AGAIN_SECONDS = 2
+# Asks a model and returns its answers, or raises: whatever is raised is no answer.
+Way = Callable[[Question, ExpectedTarget, Object], Answers]
 
 
 class SiteHands(Hands):
     """Use it with ``with``: its watch ends with it.
 
     targets: name as in the plan -> what the inventory expects there, with ``arch`` and ``gpu`` of its node in ``nodes``.
-    images: digest -> the reference by which nodes know the image.
+    images: digest -> the reference by which nodes know the image. ways: node -> how to ask its models, where the API cannot.
     """
 
     def __init__(self, api: KubeApi, namespace: str, targets: Mapping[str, ExpectedTarget], nodes: Mapping[str, Dict[str, Any]],
-                 images: Mapping[str, str], seconds: float, wake: Callable[[], None]):
+                 images: Mapping[str, str], seconds: float, wake: Callable[[], None], ways: Mapping[str, Way]):
         self._api = api
         self._namespace = namespace
         self._targets = targets
@@ -46,7 +48,7 @@ class SiteHands(Hands):
         self._images = images
         self._watcher = Watcher(api, namespace)
         self._seen = self._watcher.evidence({})
-        self._examiner = Examiner(api, namespace, seconds, wake)
+        self._examiner = Examiner(ByProxy(api, namespace, seconds), ways, wake)
         self._wake = wake
         self._stopped = threading.Event()
 
@@ -134,13 +136,33 @@ class SiteHands(Hands):
             self._wake()
 
 
-class Examiner:
-    """Asks models through the API server's proxy, a few at a time, each container once for each purpose."""
+class ByProxy:
+    """Asks a model through the API server's proxy to its pod."""
 
-    def __init__(self, api: KubeApi, namespace: str, seconds: float, wake: Callable[[], None]):
+    def __init__(self, api: KubeApi, namespace: str, seconds: float):
         self._api = api
         self._namespace = namespace
         self._seconds = seconds
+
+    def __call__(self, question: Question, expected: ExpectedTarget, pod: Object) -> Answers:
+        proxy = "/api/v1/namespaces/%s/pods/http:%s:%d/proxy" % (quote(self._namespace), quote(pod["metadata"]["name"]), expected.port)
+        infer = "%s/v2/models/%s/infer" % (proxy, quote(expected.model))
+        return examine(
+            question.exam, lambda path: self._document(proxy + path), lambda request: self._api.post(infer, request, self._seconds, MAX_ANSWER_BYTES),
+            time.perf_counter, container_id(pod), int(time.time()))
+
+    def _document(self, path: str) -> Any:
+        """JSON, or true for an answer without a body: the Open Inference Protocol answers ``ready`` with a status alone."""
+        text = self._api.text(path, {}, MAX_ANSWER_BYTES, self._seconds)
+        return json.loads(text) if text.strip() else True
+
+
+class Examiner:
+    """Asks the models of a site, a few at a time, each container once for each purpose."""
+
+    def __init__(self, usual: Way, ways: Mapping[str, Way], wake: Callable[[], None]):
+        self._usual = usual
+        self._ways = ways
         self._wake = wake
         # Threads of our own, not a pool: a pool would keep the process alive until the slowest model has answered.
         self._turns = threading.BoundedSemaphore(AT_ONCE)
@@ -160,26 +182,15 @@ class Examiner:
         return found if found is not None and found.error and exam == question.exam else None
 
     def _ask(self, key: Tuple[str, str], question: Question, expected: ExpectedTarget, pod: Object) -> None:
-        proxy = "/api/v1/namespaces/%s/pods/http:%s:%d/proxy" % (quote(self._namespace), quote(pod["metadata"]["name"]), expected.port)
-        infer = "%s/v2/models/%s/infer" % (proxy, quote(expected.model))
         with self._turns:
-            at = int(time.time())
             try:
-                found = examine(question.exam,
-                                lambda path: self._document(proxy + path),
-                                lambda request: self._api.post(infer, request, self._seconds, MAX_ANSWER_BYTES),
-                                time.perf_counter, key[1], at)
+                found = self._ways.get(expected.node, self._usual)(question, expected, pod)
             except Exception as error:
                 # Whatever it was, it was not an answer.
                 found = Answers(key[1], int(time.time()), error=str(error) or repr(error))
         self._found[key] = (question.exam, found)
         self._asking.discard(key)
         self._wake()
-
-    def _document(self, path: str) -> Any:
-        """JSON, or true for an answer without a body: the Open Inference Protocol answers ``ready`` with a status alone."""
-        text = self._api.text(path, {}, MAX_ANSWER_BYTES, self._seconds)
-        return json.loads(text) if text.strip() else True
 
 
 def _with(evidence: Evidence, name: str, probe: Probe) -> Evidence:
