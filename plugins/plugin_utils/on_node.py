@@ -41,7 +41,9 @@ class OnNode:
             handler.cleanup(force=True)
             handler._connection.close()
         if result.get("failed") or result.get("unreachable"):
-            raise AnsibleError(f"node {self._host}: {result.get('msg') or result.get('module_stderr') or 'the module said nothing'}")
+            # Which of them there is depends on how it failed, and on the version of Ansible.
+            said = (result.get(key) for key in ("msg", "exception", "module_stderr", "module_stdout"))
+            raise AnsibleError(f"node {self._host}: {next((str(text) for text in said if text), 'the module said nothing')}")
         return result
 
     def _handler(self):

@@ -14,20 +14,19 @@ import subprocess
 from contextlib import contextmanager
 
 import pytest
-import yaml
+from releases import REPORT, Releases
 from scenario import ROOT, Scenario, lab, run, wait_until
 
 SCENARIO = Scenario(__file__)
 SERVER, NODE_A, NODE_B = "roll-server", "roll-a", "roll-b"
 LINE_A, LINE_B = "vision-line-a", "vision-line-b"
 A, B = f"test-factory/{LINE_A}", f"test-factory/{LINE_B}"
-STEP, REPORT = "Carry out the wave", "Report on the rollout"
+STEP = "Carry out the wave"
 PLAN, START, NEXT = "Plan the release, or take the plan of the rollout that has begun", "Start the rollout", "Say what comes next"
-GOLDEN = ROOT / "releases/golden/vision.json"
-GATES = yaml.safe_load((ROOT / "releases/vision-2.4.yml").read_text(encoding="utf-8"))["gates"]
 # Its image may be fetched already: that touches no line.
 UNTOUCHED = ("planned", "prepulling", "prepulled")
-RELEASES = SCENARIO.state / "releases"
+R = Releases(SCENARIO, expect=2)
+ledger, rollout, order, journal, happened, states = R.ledger, R.rollout, R.order, R.journal, R.happened, R.states
 
 
 def waves(soak="4s", **rest):
@@ -37,39 +36,14 @@ def waves(soak="4s", **rest):
 
 
 def release(name, image, **changes):
-    """Write a release file, and return its path."""
-    document = {
-        "release": name, "workloads": [{"name": "vision", "image": image, "load_seconds": 5}], "targets": {"expect": 2},
-        "waves": waves(),
-        "gates": {**GATES, "ready": {"timeout": "90s"}}, **changes}
-    RELEASES.mkdir(exist_ok=True)
-    path = RELEASES / f"{name}.yml"
-    path.write_text(yaml.safe_dump(document), encoding="utf-8")
-    return path
-
-
-def ledger(name):
-    return SCENARIO.state / "state/rollouts" / name
-
-
-def variables(path, **more):
-    return {"release": str(path), "rollout_golden_dir": str(GOLDEN.parent), "rollout_by": "eva", **more}
-
-
-def rollout(path, *arguments, **more):
-    return SCENARIO.play("edgeai.sites.rollout", *arguments, variables=variables(path, **more))
-
-
-def order(name, kind, **more):
-    return SCENARIO.play("edgeai.sites.rollout_control",
-                         variables={"rollout_ledger": str(ledger(name)), "rollout_order": kind, "rollout_by": "eva", **more})
+    return R.write(name, image, **{"waves": waves(), **changes})
 
 
 @contextmanager
 def running(path, **more):
     """The same in the background."""
-    command = [str(part) for part in SCENARIO.command("edgeai.sites.rollout", "-e", json.dumps(variables(path, **more)))]
-    with open(RELEASES / f"{path.stem}.log", "ab") as log:
+    command = [str(part) for part in SCENARIO.command("edgeai.sites.rollout", "-e", json.dumps(R.variables(path, **more)))]
+    with open(R.directory / f"{path.stem}.log", "ab") as log:
         process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env={
             **os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")})
     try:
@@ -93,12 +67,6 @@ def kill(process, alone=False):
     process.wait()
 
 
-def journal(name):
-    """The events of a ledger that are on the disk."""
-    path = ledger(name) / "journal.jsonl"
-    return [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()[1:] if line.endswith("}")] if path.exists() else []
-
-
 def is_free(name):
     """Whether no process holds a ledger."""
     with open(ledger(name) / "lock", "rb") as lock:
@@ -107,10 +75,6 @@ def is_free(name):
         except OSError:
             return False
         return True
-
-
-def happened(name, kind, target=None):
-    return [event for event in journal(name) if event["type"] == kind and target in (None, event.get("target"))]
 
 
 def digest(image):
@@ -137,11 +101,6 @@ def both():
 
 def generations():
     return [deployment(name)["metadata"]["generation"] for name in (LINE_A, LINE_B)]
-
-
-def states(done):
-    """{target: state} of the report of a run."""
-    return {row["target"]: row["state"] for row in done.one(REPORT, "localhost")["report"]["targets"]}
 
 
 def row(done, name):
@@ -291,7 +250,7 @@ class TestTwoControllersAndOrders:
             wait_until(lambda: first.poll() is not None, 120, "the first controller's end: nothing is under way any more")
             assert first.returncode != 0
         assert both() == ("vision:2", "vision:1"), "what was under way is finished, and nothing new is begun"
-        text = (RELEASES / f"{self.NAME}.log").read_text()
+        text = (R.directory / f"{self.NAME}.log").read_text()
         assert "the line is being cleaned" in text and re.search(r"wave canary", text), text
 
     def test_resumed_it_ends(self, held):

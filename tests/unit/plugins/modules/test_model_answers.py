@@ -2,14 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The module on a node whose EdgeCore and model are a small HTTP server."""
+"""What a node says of its models, and when it stops waiting for them."""
 
 from __future__ import annotations
 
 import json
 import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from ansible.module_utils.testing import patch_module_args
@@ -17,46 +16,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.adapters impor
 from ansible_collections.edgeai.sites.plugins.modules import model_answers
 
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.health import cluster as c
-
-
-class Node:
-    """EdgeCore's /pods and the model on one port of loopback."""
-
-    def __init__(self):
-        self.pods, self.asked = [], []
-        self.model = {"/health": (200, c.WELL), "/v2/models/vision/infer": (200, c.RIGHT)}
-        node = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def answer(self):
-                length = int(self.headers.get("Content-Length") or 0)
-                node.asked.append((self.command, self.path, json.loads(self.rfile.read(length) or b"null")))
-                status, document = (200, {"items": node.pods}) if self.path == "/pods" else node.model[self.path]
-                body = json.dumps(document).encode() if not isinstance(document, bytes) else document
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-
-            do_GET = do_POST = answer
-
-            def log_message(self, *unused):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
-
-    def runs(self, **more):
-        """Let EdgeCore know one pod that started a minute ago."""
-        pod = c.pod(**more)
-        pod["status"]["podIP"] = "127.0.0.1"
-        started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60))
-        for status in pod["status"]["containerStatuses"]:
-            if "running" in status["state"]:
-                status["state"]["running"]["startedAt"] = started
-        self.pods = [pod]
-        return pod
+from ansible_collections.edgeai.sites.tests.unit.plugins.modules.edge_node import Node
 
 
 @pytest.fixture
@@ -65,8 +25,7 @@ def node(monkeypatch):
     monkeypatch.setattr(local_pods, "EDGED_PORT", running.port)
     monkeypatch.setattr(model_answers, "PAUSE_SECONDS", 0.05)
     yield running
-    running.server.shutdown()
-    running.server.server_close()
+    running.close()
 
 
 @pytest.fixture

@@ -1,0 +1,57 @@
+"""What the scenarios of rollouts share: releases made for a test, runs that carry them out, and what they leave behind."""
+from __future__ import annotations
+
+import json
+
+import yaml
+from scenario import ROOT
+
+GOLDEN = ROOT / "releases/golden/vision.json"
+GATES = yaml.safe_load((ROOT / "releases/vision-2.4.yml").read_text(encoding="utf-8"))["gates"]
+REPORT = "Report on the rollout"
+
+
+class Releases:
+    """Releases of the workload ``vision`` of a scenario. expect: how many targets it has."""
+
+    def __init__(self, scenario, expect):
+        self.scenario, self.expect = scenario, expect
+        self.directory = scenario.state / "releases"
+
+    def write(self, name, image, **changes):
+        """Write a release file, and return its path."""
+        document = {"release": name, "workloads": [{"name": "vision", "image": image, "load_seconds": 5}], "targets": {"expect": self.expect},
+                    "gates": {**GATES, "ready": {"timeout": "90s"}}, **changes}
+        self.directory.mkdir(exist_ok=True)
+        path = self.directory / f"{name}.yml"
+        path.write_text(yaml.safe_dump(document), encoding="utf-8")
+        return path
+
+    @staticmethod
+    def variables(path, **more):
+        return {"release": str(path), "rollout_golden_dir": str(GOLDEN.parent), "rollout_by": "eva", **more}
+
+    def rollout(self, path, *arguments, **more):
+        """Run the playbook to its end."""
+        return self.scenario.play("edgeai.sites.rollout", *arguments, variables=self.variables(path, **more))
+
+    def order(self, name, kind, **more):
+        """Give an order to a rollout."""
+        return self.scenario.play("edgeai.sites.rollout_control", variables={
+            "rollout_ledger": str(self.ledger(name)), "rollout_order": kind, "rollout_by": "eva", **more})
+
+    def ledger(self, name):
+        return self.scenario.state / "state/rollouts" / name
+
+    def journal(self, name):
+        """The events of a ledger that are on the disk."""
+        path = self.ledger(name) / "journal.jsonl"
+        return [json.loads(line) for line in path.read_text(encoding="ascii").splitlines()[1:] if line.endswith("}")] if path.exists() else []
+
+    def happened(self, name, kind, target=None):
+        return [event for event in self.journal(name) if event["type"] == kind and target in (None, event.get("target"))]
+
+    @staticmethod
+    def states(done):
+        """{target: state} of the report of a run."""
+        return {row["target"]: row["state"] for row in done.one(REPORT, "localhost")["report"]["targets"]}
