@@ -11,7 +11,7 @@ SCENARIO = Scenario(__file__)
 CLOUD, NORTH, SOUTH = "auto-cloud", "auto-edge1", "auto-edge2"
 A, B = "north-plant/vision-auto-edge1", "south-plant/vision-auto-edge2"
 R = Releases(SCENARIO, expect=2)
-WAVES = [{"name": "canary", "pick": {"per": "fleet"}, "soak": "4s"}, {"name": "rest", "percent": 100, "soak": "4s"}]
+WAVES = [{"name": "canary", "pick": {"per": "class"}, "soak": "4s"}, {"name": "rest", "percent": 100, "soak": "4s"}]
 
 
 def deployment(target):
@@ -29,9 +29,10 @@ def asked_for(target):
 
 def version_on(node):
     """What the model that runs on a node says of itself, there."""
-    # The port on the host: what answers is the pod of the moment.
-    done = SCENARIO.host(node).run("curl --silent --fail --max-time 2 http://127.0.0.1:8080/health")
-    return str(json.loads(done.stdout)["model"]["version"]) if done.rc == 0 else done.stdout + done.stderr
+    host = SCENARIO.host(node)
+    pods = json.loads(host.check_output("curl --silent --fail --max-time 5 http://127.0.0.1:10350/pods"))["items"]
+    (address,) = [pod["status"]["podIP"] for pod in pods if pod["metadata"]["namespace"].startswith("edgeai-")]
+    return json.loads(host.check_output(f"curl --silent --fail --max-time 5 http://{address}:8080/health"))["model"]["version"]
 
 
 def is_ready(node):

@@ -17,6 +17,9 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.judge import 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, spec
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event, deadline, unfinished
 
+# Whoever catches up was just mended, as a rule: its node has the time of two more looks to be heard of.
+COMING_BACK = 150
+
 
 def decide(plan: Plan, state: State, now: int) -> List[Event]:
     """Return the events that are due now, none when there is nothing to decide. Each of them changes the state."""
@@ -78,11 +81,12 @@ def _put_off(plan: Plan, state: State, now: int) -> List[Event]:
         return []
     events: List[Event] = []
     lost = Lost(plan, state)
+    patience = plan["timeouts"]["lock"] if wave["canary"] else COMING_BACK if state.wave == len(plan["waves"]) else 0
     for name in wave["targets"]:
         target = state.targets[name]
         if target.state not in s.BEFORE_SWITCH:
             continue
-        why = _obstacle(plan, state, name, now, lost, patient=wave["canary"])
+        why = _obstacle(plan, state, name, now, lost, patience)
         if why and wave["canary"]:
             return [_pause(now, f"{name} is a canary, and {why}; canaries are not left out: see to it and resume, or make another plan")]
         if why:
@@ -90,9 +94,9 @@ def _put_off(plan: Plan, state: State, now: int) -> List[Event]:
     return events
 
 
-def _obstacle(plan: Plan, state: State, name: str, now: int, lost: Lost, patient: bool) -> str:
+def _obstacle(plan: Plan, state: State, name: str, now: int, lost: Lost, patience: int) -> str:
     target, limit = state.targets[name], plan["timeouts"]["lock"]
-    if target.blocked == "offline" and (not patient or now >= target.blocked_since + limit):
+    if target.blocked == "offline" and now >= target.blocked_since + patience:
         return "its node does not answer"
     if target.blocked == "lock" and now >= target.blocked_since + limit:
         return f"its line has been busy for {limit} s"

@@ -128,6 +128,20 @@ class TestWaiting:
         state = run(plan, site, ledger, orders={0: {"type": "catch_up", "by": "eva"}})
         assert state.status == s.DONE and site.lines[B].switches == [FRESH]
 
+    @pytest.mark.parametrize(("away", "state"), [(90, s.SUCCEEDED), (600, s.DEFERRED)])
+    def test_a_node_that_catches_up_has_a_moment_to_be_heard_of(self, away, state):
+        plan = planned(budgets={"max_unavailable": {"site": 3}, "max_deferred_percent": 100})
+        site, ledger = Site(plan), Memory(plan)
+        site.lines[B].online = False
+        run(plan, site, ledger)
+        began = site.now
+        ledger.append({"type": "catch_up", "at": began, "by": "eva"})
+        run(plan, site, ledger, seconds=away)
+        waited = site.now - began
+        site.lines[B].online = True
+        assert run(plan, site, ledger).targets[B].state == state
+        assert state != s.DEFERRED or 150 <= waited < 230, "and others do not wait for it for long"
+
     def test_a_node_that_goes_away_in_the_middle_is_not_taken_for_well(self):
         plan = planned(timeouts={"verify": "5m", "rollback": "5m"})
         site, ledger = Site(plan), Memory(plan)

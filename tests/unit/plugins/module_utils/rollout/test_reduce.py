@@ -49,7 +49,8 @@ def test_deferred_targets_catch_up():
     assert rollout[C].attempt == 2 and rollout[C].late
     # Away again: no success, no failure, and the same end as before.
     rollout.look(C, online=False)
-    assert rollout.decide() == ["defer", "advance"] and rollout.state.status == "done_with_deferred"
+    assert rollout.decide() == [], "it may just not be heard of yet"
+    assert rollout.later(150).decide() == ["defer", "advance"] and rollout.state.status == "done_with_deferred"
     assert rollout.tell("catch_up")
     rollout.until("succeeded", C)
     assert rollout.decide() == ["advance"] and rollout.state.status == "done"
