@@ -20,7 +20,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.windows import fits, open_spans
 
 LOOK_FRESH = 60
-# Those whose turn is not near are asked again less often while they do not answer.
+# While they do not answer: those whose turn it is, and those whose turn is not near.
+LOOK_AWAY = 5
 LOOK_AGAIN = 600
 Act = Dict[str, Any]
 
@@ -142,8 +143,8 @@ def _pulls(plan: Plan, state: State, now: int) -> List[Act]:
         if target.state != s.PLANNED or now < target.not_before or row["site"] in taken:
             continue
         if target.blocked == "offline":
-            # It does not keep the others of its site waiting.
-            if now - target.looked >= (LOOK_FRESH if wave_of(plan, state, name) == state.wave else LOOK_AGAIN):
+            # It does not keep the others of its site waiting, and nobody waits longer than needed for it.
+            if now - target.looked >= (LOOK_AWAY if wave_of(plan, state, name) == state.wave else LOOK_AGAIN):
                 acts.append(_look(name, target))
             continue
         taken.add(row["site"])

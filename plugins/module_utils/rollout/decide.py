@@ -17,8 +17,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.judge import 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, spec
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event, deadline, unfinished
 
-# Whoever catches up was just mended, as a rule: its node has the time of two more looks to be heard of.
-COMING_BACK = 150
+# Whoever catches up was just mended, as a rule: its node has a moment to be heard of.
+COMING_BACK = 120
 
 
 def decide(plan: Plan, state: State, now: int) -> List[Event]:

@@ -186,7 +186,9 @@ class Engine:
         event = {"type": "look", "at": now, "target": name, "attempt": act["attempt"], "online": device.online, "reason": device.reason}
         if not device.online:
             self._asking.pop(name, None)
-            self._ledger.append(event)
+            # It is looked at in every turn: that nothing has changed is no news.
+            if (target.blocked, target.reason) != ("offline", device.reason):
+                self._ledger.append(event)
             return
         full = needs_before(self.plan["gates"]) and device.digest != row["digest"] and device.digest != self._before.get(name, ("", None))[0]
         asked = self._expected[name]

@@ -50,7 +50,7 @@ def test_deferred_targets_catch_up():
     # Away again: no success, no failure, and the same end as before.
     rollout.look(C, online=False)
     assert rollout.decide() == [], "it may just not be heard of yet"
-    assert rollout.later(150).decide() == ["defer", "advance"] and rollout.state.status == "done_with_deferred"
+    assert rollout.later(120).decide() == ["defer", "advance"] and rollout.state.status == "done_with_deferred"
     assert rollout.tell("catch_up")
     rollout.until("succeeded", C)
     assert rollout.decide() == ["advance"] and rollout.state.status == "done"
