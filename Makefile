@@ -13,6 +13,7 @@ demo: setup ## a lab factory of three edge hosts, from nothing to answering infe
 
 demo-down: tools ## remove the lab factory, and nothing else
 	@lab/lab down inventories/demo
+	@rm -rf .edgeai/demo
 
 test: setup ## everything that CI runs
 	@tools/test $(if $(ONLY),--only $(ONLY)) $(if $(SKIP),--skip $(SKIP))

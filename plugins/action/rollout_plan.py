@@ -54,6 +54,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         given = plain(given)
+        given["ledger"] = given["ledger"] and os.path.normpath(given["ledger"])  # people are told to type it
         if Draft202012Validator is None:
             raise AnsibleActionFail("the Python library jsonschema is needed on the controller to check a release file; install it for "
                                     "Ansible's Python: python3 -m pip install 'jsonschema>=4.17'")

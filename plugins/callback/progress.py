@@ -31,6 +31,8 @@ from ansible.plugins.loader import filter_loader, lookup_loader, test_loader
 from ansible_collections.edgeai.sites.plugins.module_utils.report import words
 from ansible_collections.edgeai.sites.plugins.module_utils.report.seen import seen, task_name
 
+# Its events are lines of their own.
+SPEAKS_ITSELF = ("edgeai.sites.rollout_step",)
 SIGN_OF_LIFE_SECONDS = 10
 # One of each file of filters.
 OUR_FILTERS = ["edgeai.sites." + name for name in ("bundle_manifest", "gpu_nodes", "inference_targets", "k3s_public_config")]
@@ -101,7 +103,8 @@ class CallbackModule(Default):
             self._header, self._nobody = "", True
 
     def v2_runner_on_start(self, host, task):
-        self._waiting[host.get_name()] = time.monotonic()
+        if task.action not in SPEAKS_ITSELF:
+            self._waiting[host.get_name()] = time.monotonic()
 
     def v2_runner_on_ok(self, result):
         self._done(result)

@@ -32,7 +32,7 @@ from ansible_collections.edgeai.sites.tests.property.fleets import NEW, OLD, STA
 from ansible_collections.edgeai.sites.tests.property.world import FAULTS, Engine, Killed, World
 
 KINDS = ("start", "pause", "resume", "approve", "abort", "rollback", "retry", "catch_up", "cancel", "takeover", "stop", "gate", "advance", "finish",
-         "look", "pull_intent", "pulled", "pull_failed", "switch_intent", "switched", "switch_failed", "verified", "expire", "rollback_intent",
+         "found", "look", "pull_intent", "pulled", "pull_failed", "switch_intent", "switched", "switch_failed", "verified", "expire", "rollback_intent",
          "rolled_back", "defer", "skip", "drift", "availability", "unheard-of")
 ODD = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.just("x"), st.just([]), st.just({}))
 
@@ -56,6 +56,7 @@ def events(draw, plan, at):
         "healthy": draw(st.sampled_from([True, True, False, None])), "present": draw(st.booleans()), "changed": draw(st.booleans()),
         "from": OLD, "to": draw(digest), "mode": draw(st.sampled_from(["hold", "rollback", "rollback_wave", "rollback_all"])),
         "scope": draw(st.sampled_from(["wave", "all"])), "available": draw(st.booleans()), "token": draw(st.integers(0, 5)), "reason": "why",
+        "running": {name: draw(digest)},
     }
     if draw(st.integers(0, 3)) == 0:
         event[draw(st.sampled_from(sorted(event)))] = draw(ODD)

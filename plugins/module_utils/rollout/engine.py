@@ -41,6 +41,8 @@ IMAGE_SECONDS = 60
 # An expression that is true of every answer: the frames judge the new model, not the inventory's question.
 ANY = "`true`"
 TRIES_TOO_MANY = 10000
+# A line of the journal has 64 KiB at most.
+FOUND_AT_ONCE = 100
 
 
 class Ledger:
@@ -92,6 +94,7 @@ class Engine:
             self._ledger.append({**event, "at": now})
         self._catch_up_with_devices(now)
         self._note_availability(now)
+        self._note_what_runs(now)
         for _turn in range(TRIES_TOO_MANY):
             due = decide(self.plan, self.state, now)
             if not due:
@@ -179,6 +182,19 @@ class Engine:
                 online = self._of(name).device(name, self.plan["targets"][name]["digest"]).online
                 if online != target.available:
                     self._ledger.append({"type": "availability", "at": now, "target": name, "available": online})
+
+    def _note_what_runs(self, now: int) -> None:
+        """What untouched targets run is known from the start, and not only when their turn has come."""
+        running = {}
+        for name in self.plan["targets"]:
+            target = self.state.targets[name]
+            if target.state in s.BEFORE_SWITCH and not target.previous:
+                digest = self._of(name).asked_for(name)
+                if digest and digest != target.found:
+                    running[name] = digest
+        names = sorted(running)
+        for first in range(0, len(names), FOUND_AT_ONCE):
+            self._ledger.append({"type": "found", "at": now, "running": {name: running[name] for name in names[first:first + FOUND_AT_ONCE]}})
 
     def _look(self, act: Act, now: int) -> None:
         name, row, target = act["target"], self.plan["targets"][act["target"]], self.state.targets[act["target"]]

@@ -23,6 +23,7 @@ Plan = Dict[str, Any]
 class Target:
     """One target. ``previous``: the digest that ran before its first switch, and the only one that it may go back to.
 
+    found: the digest that its workload asks for while nothing has been done to it, for people.
     attempt: 1, and one more for each explicit retry; switches, pulls: begun in this attempt. changed: the device was touched.
     blocked: ``lock`` or ``offline`` and since when. looked: when the device was last asked. paced_until: when
     the next pull of its site may begin. late: it comes after the last wave.
@@ -36,6 +37,7 @@ class Target:
     pulls: int = 0
     changed: bool = False
     previous: str = ""
+    found: str = ""
     available: bool = True
     available_at: int = 0
     looked: int = -1

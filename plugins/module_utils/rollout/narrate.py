@@ -20,13 +20,13 @@ _SHORT = 19  # sha256: and 12 digits: enough to tell images apart
 def narrate(plan: Plan, was: State, state: State, event: Event, zone: str = "UTC") -> List[str]:
     """Return what an event changed, a line each; nothing for what changed nothing that people care for."""
     lines = []
-    if state.status != was.status:
-        lines.append(f"rollout {state.status.replace('_', ' ')}" + (f": {state.reason or state.stopped}" if state.reason or state.stopped else ""))
     for number, wave in enumerate(state.waves):
         if wave.state != was.waves[number].state:
             lines.append(_wave_line(plan, state, number))
         elif wave.gate != was.waves[number].gate and wave.gate:
             lines.append(f"wave {spec(plan, state, number)['name']}: its gates say {wave.gate}")
+    if state.status != was.status:
+        lines.append(f"rollout {state.status.replace('_', ' ')}" + (f": {state.reason or state.stopped}" if state.reason or state.stopped else ""))
     if state.targets is not was.targets:
         names = [event["target"]] if event.get("target") in state.targets else list(state.targets)
         for name in names:

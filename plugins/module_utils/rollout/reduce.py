@@ -236,6 +236,15 @@ def _finish(plan: Plan, state: State, event: Event) -> State:
     return _status(state, s.ABORTED_DIRTY if dirty else s.ABORTED, event, reason=state.stopped)
 
 
+@_rollout
+def _found(plan: Plan, state: State, event: Event) -> State:
+    """What runs where nothing was done yet, for people. Where a target goes back to is seen right before its switch."""
+    running = event.get("running")
+    seen = {name: replace(state.targets[name], found=digest) for name, digest in (running if isinstance(running, dict) else {}).items()
+            if name in plan["targets"] and isinstance(digest, str) and state.targets[name].state in s.BEFORE_SWITCH}
+    return replace(state, targets={**state.targets, **seen}) if seen else state
+
+
 # --- what happened to a target ---------------------------------------------------------------------------------------
 
 

@@ -61,13 +61,14 @@ def running(plan: Plan, state: State, name: str) -> str:
     if target.state in (s.SUCCEEDED, s.SOAKING, s.ALREADY_CURRENT):
         return new
     if target.state in (s.ROLLED_BACK, *s.BEFORE_SWITCH, *s.OUTSIDE, s.REJECTED) or target.state == s.FAILED and not target.changed:
-        return "" if target.changed and target.state != s.ROLLED_BACK else target.previous
+        return "" if target.changed and target.state != s.ROLLED_BACK else target.previous or target.found
     return ""
 
 
 def render_text(summary: Dict[str, Any], zone: str = "UTC") -> str:
     """Return the report for a terminal: what runs where, the waves with their numbers, what failed and who decided what."""
-    lines = [headline(summary)] + ([f"  ! {summary['reason']}"] if summary["reason"] else []) + [runs_now(summary), f"plan {summary['plan']}", ""]
+    trouble = [f"  ! {summary['reason']}"] if summary["reason"] and summary["status"] != s.DONE else []
+    lines = [headline(summary)] + trouble + [runs_now(summary), f"plan {summary['plan']}", ""]
     lines += table(WAVE_HEAD, wave_rows(summary, zone)) + [""]
     lines += [f"  {wave['name']}: " + "; ".join(rule_texts(wave)) for wave in summary["waves"] if wave["state"] not in (s.WAITING, s.APPROVAL)]
     lines += ["", *table(TARGET_HEAD, target_rows(summary, zone)), ""]

@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import Reading
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.report import summarise
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.lines import Killed, Memory, Site, run
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NEW, OLD
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import A, B, C, small_plan
@@ -39,6 +40,16 @@ def test_a_good_model_reaches_every_line_once_and_the_canary_first():
     assert all(line.switches == [FRESH] for line in site.lines.values())
     soaked = ledger.of("verified", A)[-1]["at"]
     assert all(event["at"] >= soaked for name in (B, C) for event in ledger.of("switch_intent", name))
+
+
+def test_what_runs_on_lines_that_nobody_has_touched_is_known_too():
+    plan = planned()
+    site, ledger = Site(plan, n1="wrong"), Memory(plan)
+    site.lines[C].digest = "sha256:" + "e" * 64
+    state = run(plan, site, ledger)
+    assert state.status == s.PAUSED and summarise(plan, state, site.now)["runs"] == {"new": 0, "old": 3, "not known": 0}
+    assert state.targets[C].found == site.lines[C].digest, "also where it is not what the inventory says"
+    assert len(ledger.of("found")) == 1, "once, as long as nothing changes"
 
 
 def test_an_intent_is_written_before_its_act_and_the_model_before_is_asked_before_it():

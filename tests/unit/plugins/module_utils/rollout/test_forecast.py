@@ -124,7 +124,7 @@ def test_a_plan_to_read():
     text = plan_text(made, forecast(made, NOW), "Europe/Berlin", width=100)
     for words in ("release vision-2 on fleet test: can be run", f"plan {made['hash']}", "4 targets expected and found: 3 in 2 waves, 1 left out",
                   "ends by (Europe/Berlin)", "Mon 2026-09-21 16:", "left out, skipped (1): in quarantine: failed twice: north/vision-n1",
-                  "may still be wrong on up to 77 %", "10 Mbit/s", "the line is down for 70 s", "1 for each line, 1 for each site",
+                  "may still be wrong on up to 77 %", "10 Mbit/s", "the line is down for at most 70 s", "1 for each line, 1 for each site",
                   "gates: preflight, ready, golden",
                   "more than 4 in all, or more than 5 % of 10 tried or more; then: hold; a failed target: rollback"):
         assert words in " ".join(text.split()), words
