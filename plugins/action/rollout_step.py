@@ -145,6 +145,9 @@ class Told:
     def state(self):
         return self._ledger.state
 
+    def sync(self):
+        self._ledger.sync()
+
     def append(self, event):
         was = self._ledger.state
         state = self._ledger.append(event)

@@ -52,7 +52,11 @@ class Ledger:
     state: State
 
     def append(self, event: Event) -> State:
-        """Write an event so that it outlives this process, and return the state after it."""
+        """Write an event, an intent so that it outlives this machine's power, and return the state after it."""
+        raise NotImplementedError
+
+    def sync(self) -> None:
+        """Wait until all events outlive it."""
         raise NotImplementedError
 
 
@@ -104,6 +108,7 @@ class Engine:
         for act in admit(self.plan, self.state, now):
             self._do(act, now)
         self._write_records()
+        self._ledger.sync()
         return self.state.seq != was
 
     # --- what was begun, and what became of it ---

@@ -18,6 +18,7 @@ ADVANCE = "advance"
 HOLD = "hold"
 GATE = "gate"
 STOP = "stop"
+_KINDS = {**dict.fromkeys(s.OUTSIDE, "outside"), **dict.fromkeys(s.BAD, "bad"), **dict.fromkeys(s.GOOD, "ok")}
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,7 @@ def count(state: State, names: Iterable[str]) -> Dict[str, int]:
     counts = {"ok": 0, "bad": 0, "outside": 0, "running": 0, "tried": 0}
     for name in names:
         target = state.targets[name]
-        kind = ("ok" if target.state in s.GOOD else "bad" if target.state in s.BAD else "outside" if target.state in s.OUTSIDE
-                else "running")
+        kind = _KINDS.get(target.state, "running")
         counts[kind] += 1
         counts["tried"] += bool(target.switches) or kind == "bad"
     return counts

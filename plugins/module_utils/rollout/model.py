@@ -9,7 +9,7 @@ Times are whole seconds since the epoch, in UTC, so that a controller that was a
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Dict, List, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
@@ -114,8 +114,9 @@ def wave_of(plan: Plan, state: State, name: str) -> int:
 def dump(state: State) -> Dict[str, Any]:
     """Return the state as plain JSON, in which what is as it was at first is left out."""
     document = {key: getattr(state, key) for key in _SIMPLE}
-    document["waves"] = [_lean(wave, Wave()) for wave in state.waves]
-    document["targets"] = {name: _lean(target, Target()) for name, target in state.targets.items()}
+    wave, target = Wave(), Target()
+    document["waves"] = [_lean(each, wave) for each in state.waves]
+    document["targets"] = {name: _lean(each, target) for name, each in state.targets.items()}
     return document
 
 
@@ -136,8 +137,8 @@ _SIMPLE = tuple(item.name for item in fields(State) if item.name not in ("waves"
 
 
 def _lean(thing: Any, untouched: Any) -> Dict[str, Any]:
-    usual = asdict(untouched)
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(thing).items() if value != usual[key]}
+    found = ((item.name, getattr(thing, item.name), getattr(untouched, item.name)) for item in fields(untouched))
+    return {key: list(value) if isinstance(value, tuple) else value for key, value, usual in found if value != usual}
 
 
 def _tuples(item: Dict[str, Any]) -> Dict[str, Any]:

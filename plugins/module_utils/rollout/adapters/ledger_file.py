@@ -23,8 +23,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.plan import c
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event, reduce
 
 PLAN, JOURNAL, SNAPSHOT, LOCK, ORDERS = "plan.json", "journal.jsonl", "snapshot.json", "lock", "orders"
-# Some hundred events are read in milliseconds; a snapshot for each would be written more often than it is ever read.
-SNAPSHOT_EVERY = 200
+# A thousand events are read in a tenth of a second; a snapshot for fewer would be written more often than it is ever read.
+SNAPSHOT_EVERY = 1000
 MAX_BYTES = 256 << 20
 
 
@@ -40,6 +40,7 @@ class LedgerFile:
         self.directory = directory
         self._lock: Optional[int] = _locked(os.path.join(directory, LOCK))
         self._file: Optional[int] = None
+        self._unsynced = False
         try:
             self.plan = self._planned(plan)
             path = os.path.join(directory, JOURNAL)
@@ -68,17 +69,28 @@ class LedgerFile:
         return self._journal.events
 
     def append(self, event: Event) -> State:
-        """Write an event, wait until the disk has it, and return the state after it. Fenced when another controller wrote."""
+        """Write an event and return the state after it. Fenced when another controller wrote.
+
+        The disk has an intent, and all events before it, when this returns; others when ``sync`` or ``close`` does.
+        """
         event = {**event, "token": self.token}
         line, numbered = ledger.entry(self._journal, event, self.token)
         self._ours()
         _write(self._file, line.encode("ascii"), self._journal.length)
-        os.fsync(self._file)
+        self._unsynced = True
+        if event["type"].endswith("_intent"):
+            self.sync()
         self._journal = ledger.appended(self._journal, line, numbered)
         self.state = reduce(self.plan, self.state, numbered)
         if self._journal.seq % SNAPSHOT_EVERY == 0:
             replace(os.path.join(self.directory, SNAPSHOT), ledger.snapshot(self.state), 0o600)
         return self.state
+
+    def sync(self) -> None:
+        """Wait until the disk has all events."""
+        if self._unsynced:
+            os.fsync(self._file)
+            self._unsynced = False
 
     def orders(self) -> List[Dict[str, Any]]:
         """Return what people ordered while this process held the ledger, oldest first, each once."""
@@ -91,7 +103,13 @@ class LedgerFile:
         return found
 
     def close(self) -> None:
-        """Let go of the files; everything is on the disk already."""
+        """Let go of the files, when everything is on the disk."""
+        try:
+            self.sync()
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
         for descriptor in (self._file, self._lock):
             if descriptor is not None:
                 os.close(descriptor)

@@ -112,6 +112,9 @@ class Memory:
         self.state = reduce(self.plan, self.state, self.events[-1])
         return self.state
 
+    def sync(self):
+        pass
+
     def of(self, kind, name=None):
         return [event for event in self.events if event["type"] == kind and name in (None, event.get("target"))]
 

@@ -18,6 +18,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.canonical imp
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import Fenced, RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import dump, initial, load
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.recover import adopt, record, recover
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.lines import Site, engine
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NEW, NOW, OLD, plan
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import A, B, C, Rollout, small_plan
 
@@ -122,6 +123,32 @@ def test_a_file_outlives_its_controller(tmp_path):
         second.append({"type": "pause", "at": NOW + 2})
     lines = (tmp_path / "rollouts" / "r" / ledger_file.JOURNAL).read_text().splitlines()
     assert [json.loads(line).get("type") for line in lines] == [None, "takeover", "start", "takeover", "pause"]
+
+
+def test_the_disk_has_an_intent_before_its_act_and_everything_at_the_end_of_a_turn(tmp_path, monkeypatch):
+    synced = []
+    book = LedgerFile(str(tmp_path), PLAN, NOW)
+    monkeypatch.setattr(ledger_file.os, "fsync", lambda _file: synced.append(book.state.seq))
+    book.append({"type": "start", "at": NOW})
+    assert synced == []
+    before = book.state.seq
+    book.append({"type": "switch_intent", "at": NOW, "target": A, "to": NEW})
+    assert synced == [before], "with all that was before it, and before anybody sees that it was written"
+    book.append({"type": "look", "at": NOW, "target": A})
+    book.sync()
+    book.sync()
+    assert len(synced) == 2, "nothing new, nothing to wait for"
+    book.append({"type": "pause", "at": NOW})
+    book.close()
+    assert len(synced) == 3
+
+
+def test_a_turn_ends_with_everything_on_the_disk(tmp_path):
+    plan_, hands = small_plan(), Site(small_plan())
+    with LedgerFile(str(tmp_path), plan_, NOW) as book:
+        book.append({"type": "start", "at": NOW})
+        engine(plan_, hands, book).turn(NOW)
+        assert book.state.seq > 2 and not book._unsynced
 
 
 def test_only_one_controller_at_a_time(tmp_path):
