@@ -13,6 +13,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import order as orders
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.ledger_file import (
     PLAN,
     LedgerFile,
@@ -39,7 +40,7 @@ ARGUMENTS = {
     "mode": {"type": "str", "choices": ["hold", "rollback"], "default": "hold"},
     "targets": {"type": "list", "elements": "str", "default": []},
 }
-REQUIRED = [("order", orders.APPROVE, ["wave", "hash"]), ("order", orders.START, ["plan"])]
+REQUIRED = [("order", orders.APPROVE, ["wave", "hash"]), ("order", orders.START, ["plan"]), ("order", orders.ADOPT, ["plan"])]
 
 
 class ActionModule(ActionBase):
@@ -57,6 +58,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"{given['order']} of the rollout in {given['ledger']}: {error}") from error
 
     def _give(self, given):
+        if given["order"] == orders.ADOPT:
+            return self._begin_empty(given)
         starting = given["order"] == orders.START
         if not starting:
             plan, journal = read_ledger(given["ledger"])
@@ -84,6 +87,16 @@ class ActionModule(ActionBase):
             leave_order(given["ledger"], {key: order[key] for key in ("order", "by", "reason", "wave", "plan", "hours", "mode", "targets")},
                         time.time())
             return {**self._told(plan, state, True), "msg": "the process that runs the rollout takes the order within a second"}
+
+    def _begin_empty(self, given):
+        """A new ledger for one that was lost; rollout_step fills it from what the targets say."""
+        plan = check_plan(given["plan"])
+        if os.path.exists(os.path.join(given["ledger"], PLAN)) and _known(given["ledger"], plan).status != s.READY:
+            raise RolloutError(f"found a ledger in {given['ledger']}; adopt is for one that was lost. If it is damaged, move it away first")
+        if self._task.check_mode:
+            return self._told(plan, initial(plan), True)
+        with LedgerFile(given["ledger"], plan, int(time.time()), ThisRun.name()) as ledger:
+            return self._told(plan, ledger.state, True)
 
     def _told(self, plan, state, changed):
         number = min(state.wave, len(plan["waves"]) - 1)

@@ -44,6 +44,7 @@ ARGUMENTS = {
         "namespace": {"type": "str", "default": "edgeai"}, "nodes": {"type": "list", "elements": "dict", "required": True},
         "expected": {"type": "list", "elements": "dict", "required": True, "options": EXPECTED}}},
     "images": {"type": "dict", "default": {}},
+    "adopt": {"type": "bool", "default": False},
     "brought": {"type": "dict", "default": {}},
     "not_brought": {"type": "dict", "default": {}},
     "golden_dir": {"type": "path"},
@@ -81,7 +82,7 @@ class ActionModule(ActionBase):
         with LedgerFile(given["ledger"], None, int(time.time()), ThisRun.name()) as ledger:
             plan = ledger.plan
             number = _number(plan, given["wave"])
-            if ledger.state.status == s.READY:
+            if ledger.state.status == s.READY and not given["adopt"]:
                 raise RolloutError("it was not started; give the order start (rollout_control)")
             golden = _golden(plan, given["golden_dir"])
             wake = threading.Event()
@@ -95,6 +96,9 @@ class ActionModule(ActionBase):
                 gates = WaveGates(given["prometheus_url"], os.path.dirname(os.path.abspath(given["ledger"])))
                 engine = Engine(plan, told, hands, expected, golden, expression.holds, gates.read)
                 began = ledger.state.seq
+                if ledger.state.status == s.READY:
+                    own = engine.adopt(int(time.time()))
+                    display.display(f"  {own} of {len(plan['targets'])} targets carry a record of this plan")
                 why = _turn(engine, ledger, number, given["limit"], given["timezone"], wake)
             state = ledger.state
             at = min(state.wave, len(plan["waves"]) - 1)

@@ -23,6 +23,9 @@ options:
   order:
     description:
       - V(start) begins the rollout of O(plan). One that has begun stays as it is.
+      - >-
+        V(adopt) makes an empty ledger for O(plan), in place of one that was lost; M(edgeai.sites.rollout_step) fills it from the
+        records that the targets carry.
       - V(pause) lets nothing new begin; what is under way is finished. V(resume) goes on.
       - V(approve) lets O(wave) begin, for O(hours).
       - V(abort) ends the rollout; O(mode) says what becomes of what was updated.
@@ -31,7 +34,7 @@ options:
       - V(status) changes nothing.
     type: str
     required: true
-    choices: [start, pause, resume, approve, abort, rollback, retry, catch_up, status]
+    choices: [start, adopt, pause, resume, approve, abort, rollback, retry, catch_up, status]
   by:
     description: Who gives the order, for the report. By default the user of this process.
     type: str
@@ -41,7 +44,7 @@ options:
     type: str
     default: ""
   plan:
-    description: The plan to start, as M(edgeai.sites.rollout_plan) returns it.
+    description: The plan to start or adopt, as M(edgeai.sites.rollout_plan) returns it.
     type: dict
   wave:
     description: Wave to approve.

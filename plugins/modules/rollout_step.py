@@ -129,6 +129,12 @@ options:
     description: Digest of each image of the bundle, and the name by which nodes know it, as P(edgeai.sites.rollout_images#filter) returns them.
     type: dict
     default: {}
+  adopt:
+    description: >-
+      Fill a ledger that nobody has started from the records that the targets carry, because the former one was lost. The
+      rollout is paused then. Does nothing to a ledger that holds anything.
+    type: bool
+    default: false
   brought:
     description: Digests of the images that were put on each node. EdgeCore does not say which ones it has.
     type: dict

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.ledger_file import JOURNAL, LedgerFile
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adopt import adopt
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.admit import admit, is_down
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.budgets import ceiling, groups_of, sizes
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.decide import decide
@@ -24,7 +25,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.forecast impo
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.judge import count
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.ledger import parse, restore, snapshot
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Target, dump, initial, load, wave_of
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.recover import adopt, record
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.recover import record
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import reduce
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.report import summarise
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.windows import fits, open_spans
@@ -32,7 +33,7 @@ from ansible_collections.edgeai.sites.tests.property.fleets import NEW, OLD, STA
 from ansible_collections.edgeai.sites.tests.property.world import FAULTS, Engine, Killed, World
 
 KINDS = ("start", "pause", "resume", "approve", "abort", "rollback", "retry", "catch_up", "cancel", "takeover", "stop", "gate", "advance", "finish",
-         "found", "look", "pull_intent", "pulled", "pull_failed", "switch_intent", "switched", "switch_failed", "verified", "expire", "rollback_intent",
+         "found", "adopt", "look", "pull_intent", "pulled", "pull_failed", "switch_intent", "switched", "switch_failed", "verified", "expire", "rollback_intent",
          "rolled_back", "defer", "skip", "drift", "availability", "unheard-of")
 ODD = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.just("x"), st.just([]), st.just({}))
 
@@ -56,7 +57,7 @@ def events(draw, plan, at):
         "healthy": draw(st.sampled_from([True, True, False, None])), "present": draw(st.booleans()), "changed": draw(st.booleans()),
         "from": OLD, "to": draw(digest), "mode": draw(st.sampled_from(["hold", "rollback", "rollback_wave", "rollback_all"])),
         "scope": draw(st.sampled_from(["wave", "all"])), "available": draw(st.booleans()), "token": draw(st.integers(0, 5)), "reason": "why",
-        "running": {name: draw(digest)},
+        "running": {name: draw(digest)}, "records": {name: {"plan": plan["hash"], "state": draw(st.sampled_from(["succeeded", "soaking", "failed"]))}},
     }
     if draw(st.integers(0, 3)) == 0:
         event[draw(st.sampled_from(sorted(event)))] = draw(ODD)

@@ -9,6 +9,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 from contextlib import contextmanager
@@ -119,7 +120,7 @@ def put(image):
     assert both() == (image, image)
 
 
-@pytest.fixture(name="asked_for_approval", scope="class")
+@pytest.fixture(name="asked_for_approval", scope="module")
 def _asked_for_approval():
     return release("good", "vision:2", waves=waves(approval=True))
 
@@ -187,6 +188,23 @@ class TestAReleaseThatIsGood:
         done = rollout(asked_for_approval)
         assert (done.failed, done.changed) == (set(), {}), done.text
         assert generations() == before
+
+
+class TestALedgerThatIsLost:
+    NAME = "good"
+
+    def test_it_is_rebuilt_from_what_the_workloads_carry(self, asked_for_approval):
+        before = generations()
+        shutil.rmtree(ledger(self.NAME))
+        done = rollout(asked_for_approval, rollout_adopt=True)
+        assert done.failed == {"localhost"}, "a person says whether to go on"
+        assert set(states(done).values()) == {"succeeded"} and done.one(REPORT, "localhost")["status"] == "paused", done.text
+        refused = rollout(asked_for_approval, rollout_adopt=True)
+        assert refused.failed == {"localhost"} and "adopt is for one that was lost" in refused.error("localhost"), refused.text
+        assert order(self.NAME, "resume").failed == set()
+        done = rollout(asked_for_approval)
+        assert (done.failed, done.one(REPORT, "localhost")["status"]) == (set(), "done"), done.text
+        assert [number for number, was in zip(generations(), before) if number != was] == [], "no line was touched"
 
 
 @pytest.fixture(name="second_model", scope="module")

@@ -26,6 +26,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import (
     full_exam,
     needs_before,
     readings,
+    remembered,
 )
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.forecast import soak_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import FAIL, INCONCLUSIVE, PASS, Reading, judge_checks, worst
@@ -42,7 +43,7 @@ IMAGE_SECONDS = 60
 ANY = "`true`"
 TRIES_TOO_MANY = 10000
 # A line of the journal has 64 KiB at most.
-FOUND_AT_ONCE = 100
+AT_ONCE = 100
 
 
 class Ledger:
@@ -111,6 +112,19 @@ class Engine:
         self._ledger.sync()
         return self.state.seq != was
 
+    def adopt(self, now: int) -> int:
+        """Take over what the targets say of themselves, for a ledger that was lost; return how many do so for this plan."""
+        records = {name: row for hands in self._sites for name, row in hands.records().items() if name in self.plan["targets"]}
+        own = {name: row for name, row in records.items() if isinstance(row, dict) and row.get("plan") == self.plan["hash"]}
+        names = sorted(own)
+        for first in range(0, max(1, len(names)), AT_ONCE):
+            self._ledger.append({"type": "adopt", "at": now, "records": {name: own[name] for name in names[first:first + AT_ONCE]}})
+        for name in names:
+            old = remembered(own[name].get("before"))
+            if old is not None and name not in self._before:
+                self._note_before(name, own[name]["before"]["digest"], old, {"at": now, "target": name})
+        return len(own)
+
     # --- what was begun, and what became of it ---
 
     def _catch_up_with_devices(self, now: int) -> None:
@@ -165,7 +179,7 @@ class Engine:
         self._tried[name] = now
         back = act["act"] == "rollback"
         try:
-            self._of(name).switch(name, act["to"], "" if back else row["image"], record(self.plan, self.state, name))
+            self._of(name).switch(name, act["to"], "" if back else row["image"], self._record(name))
         except Refused as error:
             if not back and error.changed is False:
                 self._ledger.append({"type": "switch_failed", "at": now, "target": name, "attempt": act["attempt"], "changed": False,
@@ -198,8 +212,8 @@ class Engine:
                 if digest and digest != target.found:
                     running[name] = digest
         names = sorted(running)
-        for first in range(0, len(names), FOUND_AT_ONCE):
-            self._ledger.append({"type": "found", "at": now, "running": {name: running[name] for name in names[first:first + FOUND_AT_ONCE]}})
+        for first in range(0, len(names), AT_ONCE):
+            self._ledger.append({"type": "found", "at": now, "running": {name: running[name] for name in names[first:first + AT_ONCE]}})
 
     def _look(self, act: Act, now: int) -> None:
         name, row, target = act["target"], self.plan["targets"][act["target"]], self.state.targets[act["target"]]
@@ -233,9 +247,11 @@ class Engine:
 
     def _remember_before(self, name: str, act: Act, digest: str, answers: Any, now: int) -> None:
         old = before(self.plan["gates"], self._golden, answers, self._holds)
+        self._note_before(name, digest, old, {"at": now, "target": name, "attempt": act["attempt"]})
+
+    def _note_before(self, name: str, digest: str, old: Before, common: Event) -> None:
         self._before[name] = digest, old
-        self._ledger.append({"type": "before", "at": now, "target": name, "attempt": act["attempt"], "digest": digest, "right": old.right,
-                             "asked": old.asked, "times": list(old.times)})
+        self._ledger.append({"type": "before", **common, "digest": digest, "right": old.right, "asked": old.asked, "times": list(old.times)})
 
     def _watch(self, name: str, now: int) -> None:
         """Read the gates of what is under way, and write down what is decided by them: a pass, or a failure."""
@@ -281,6 +297,12 @@ class Engine:
         asked = self._expected[name]
         return full_exam(self.plan["gates"], self._golden, asked["health_path"], asked["request"])
 
+    def _record(self, name: str) -> Dict[str, Any]:
+        """What the workload of a target carries: what became of it, and what its model before was worth."""
+        digest, old = self._before.get(name, ("", None))
+        known = {"before": {"digest": digest, "right": old.right, "asked": old.asked, "times": list(old.times)}} if old else {}
+        return {**record(self.plan, self.state, name), **known}
+
     def _of(self, name: str) -> Hands:
         return self._hands[self.plan["targets"][name]["site"]]
 
@@ -297,7 +319,7 @@ class Engine:
             target = self.state.targets[name]
             if target.switches and target.state in (s.SOAKING, *s.TERMINAL) and self._recorded.get(name) != target.state:
                 self._recorded[name] = target.state
-                self._of(name).remember(name, record(self.plan, self.state, name))
+                self._of(name).remember(name, self._record(name))
 
 
 def _is_healthy(sight: Sight) -> Optional[bool]:
@@ -312,5 +334,5 @@ def _is_healthy(sight: Sight) -> Optional[bool]:
 
 def _remembered(events: Iterable[Event]) -> Dict[str, Tuple[str, Before]]:
     """What models answered before their switch, as far as the journal has it: the newest of each target, with its digest."""
-    return {event["target"]: (event["digest"], Before(event["right"], event["asked"], tuple(event["times"])))
-            for event in events if event.get("type") == "before"}
+    found = {event["target"]: (event["digest"], remembered(event)) for event in events if event.get("type") == "before"}
+    return {name: (digest, old) for name, (digest, old) in found.items() if old is not None}

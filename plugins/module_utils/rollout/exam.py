@@ -100,6 +100,16 @@ def before(gates: Dict[str, Any], golden: Optional[GoldenSet], answers: Answers,
     return Before(right, min(len(frames), len(answers.answers)), answers.times)
 
 
+def remembered(row: Any) -> Optional[Before]:
+    """Return what was written down of the model before: {digest, right, asked, times}; None when it is nothing of the kind."""
+    if not isinstance(row, dict) or not isinstance(row.get("digest"), str) or not isinstance(row.get("times"), (list, tuple)):
+        return None
+    numbers = [row.get("right"), row.get("asked"), *row["times"]]
+    if any(isinstance(number, bool) or not isinstance(number, (int, float)) for number in numbers):
+        return None
+    return Before(int(numbers[0]), int(numbers[1]), tuple(row["times"]))
+
+
 def readings(gates: Dict[str, Any], golden: Optional[GoldenSet], answers: Optional[Answers], old: Before, holds: Holds) -> List[Reading]:
     """Return what the gates http, golden and latency say of the answers to a full exam; without answers they hold."""
     found: List[Reading] = []

@@ -86,3 +86,7 @@ class Hands(ABC):
     @abstractmethod
     def remember(self, name: str, record: Dict[str, Any]) -> None:
         """Write the target's own record to its workload; what does not succeed is left for the next time."""
+
+    @abstractmethod
+    def records(self) -> Dict[str, Any]:
+        """Return the records that the workloads carry, by target; without the unreadable ones."""

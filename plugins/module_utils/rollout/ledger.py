@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.canonical import canonical
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import Fenced, RolloutError
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import REBUILD, Fenced, RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, dump, initial, load
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event, replay
 
@@ -85,10 +85,10 @@ def parse(text: bytes, plan: Plan) -> Journal:
         event = _object(line, number)
         if event.get("seq") != number - 1:
             raise RolloutError(f"journal line {number}: found number {event.get('seq')!r}, wanted {number - 1}: lines are missing or doubled. "
-                               "Rebuild the ledger from the targets' own records (adopt)")
+                               f"{REBUILD}")
         if not isinstance(event.get("token"), int) or event["token"] < token:
             raise RolloutError(f"journal line {number}: found token {event.get('token')!r} after {token}: an older controller wrote over a later "
-                               "one. Rebuild the ledger from the targets' own records (adopt)")
+                               f"one. {REBUILD}")
         token = event["token"]
         events.append(event)
     return Journal(head, tuple(events), sum(len(line) + 1 for line in whole))
@@ -111,7 +111,7 @@ def restore(plan: Plan, journal: Journal, snapshot_text: Optional[str] = None) -
             state = load(document.get("state"), plan)
     if state.seq > journal.seq:
         raise RolloutError(f"found a snapshot of event {state.seq} and a journal that ends with {journal.seq}: the journal was cut or replaced. "
-                           "Rebuild the ledger from the targets' own records (adopt)")
+                           f"{REBUILD}")
     return replay(plan, state, journal.events[state.seq:])
 
 
@@ -128,5 +128,5 @@ def _object(line: bytes, number: int) -> Dict[str, Any]:
     except ValueError:
         document = None
     if not isinstance(document, dict):
-        raise RolloutError(f"journal line {number} is damaged. Rebuild the ledger from the targets' own records (adopt)")
+        raise RolloutError(f"journal line {number} is damaged. {REBUILD}")
     return document

@@ -13,9 +13,9 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event
 
-START, PAUSE, RESUME, APPROVE, ABORT, ROLLBACK, RETRY, CATCH_UP, STATUS = (
-    "start", "pause", "resume", "approve", "abort", "rollback", "retry", "catch_up", "status")
-ORDERS = (START, PAUSE, RESUME, APPROVE, ABORT, ROLLBACK, RETRY, CATCH_UP, STATUS)
+START, ADOPT, PAUSE, RESUME, APPROVE, ABORT, ROLLBACK, RETRY, CATCH_UP, STATUS = (
+    "start", "adopt", "pause", "resume", "approve", "abort", "rollback", "retry", "catch_up", "status")
+ORDERS = (START, ADOPT, PAUSE, RESUME, APPROVE, ABORT, ROLLBACK, RETRY, CATCH_UP, STATUS)
 # Of a plan's hash this much has to be repeated by whoever approves it: sha256: and twelve digits.
 HASH_DIGITS = 12
 

@@ -6,12 +6,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.admit import Act
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, Target, initial
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event
 
 
@@ -45,47 +44,7 @@ def recover(plan: Plan, state: State, observed: Dict[str, Optional[str]], now: i
 
 
 def record(plan: Plan, state: State, name: str) -> Dict[str, Any]:
-    """Return what the workload of a target carries about itself, from which ``adopt`` rebuilds a ledger that was lost."""
+    """Return what the workload of a target carries about itself, from which a ledger that was lost is rebuilt (``adopt``)."""
     target = state.targets[name]
     return {"plan": plan["hash"], "state": target.state, "since": target.since, "attempt": target.attempt, "previous": target.previous,
             "token": state.token, "late": target.late}
-
-
-def adopt(plan: Plan, records: Dict[str, Any], now: int) -> State:
-    """Return the state that the targets' own records tell, for a ledger that was lost. It is paused: a person says whether to go on.
-
-    What a record cannot prove is asked for again: a target that was being watched is verified anew. Records of other plans
-    and malformed ones count for nothing.
-    """
-    state = initial(plan)
-    targets, token = dict(state.targets), 0
-    for name in plan["targets"]:
-        row = records.get(name)
-        if not isinstance(row, dict) or row.get("plan") != plan["hash"] or row.get("state") not in s.TARGET_STATES:
-            continue
-        targets[name] = _target(row, now)
-        token = max(token, _whole(row.get("token"), 0))
-    waves = list(state.waves)
-    current = next((number for number, wave in enumerate(plan["waves"])
-                    if any(targets[name].state not in s.TERMINAL for name in wave["targets"])), max(0, len(plan["waves"]) - 1))
-    for number in range(len(plan["waves"])):
-        # The current wave is not taken for approved: nobody remembers who did it.
-        asked = number == current and plan["waves"][number]["approval"] and all(
-            targets[name].state in s.BEFORE_SWITCH for name in plan["waves"][number]["targets"])
-        kind = s.PASSED if number < current else s.APPROVAL if asked else s.WAVE_RUNNING if number == current else s.WAITING
-        waves[number] = replace(waves[number], state=kind, since=now)
-    return replace(state, status=s.PAUSED, reason="rebuilt from the targets' own records", since=now, started=now, wave=current, token=token,
-                   waves=tuple(waves), targets=targets)
-
-
-def _target(row: Dict[str, Any], now: int) -> Target:
-    state = row["state"]
-    # Its pull may be half done; its soak was not watched by anybody since.
-    state = {s.PREPULLING: s.PLANNED, s.PREPULLED: s.PLANNED, s.SOAKING: s.VERIFYING}.get(state, state)
-    touched = state in (s.SWITCHING, s.VERIFYING, s.SUCCEEDED, s.FAILED, s.ROLLING_BACK, s.ROLLBACK_FAILED)
-    return Target(state=state, since=now, attempt=_whole(row.get("attempt"), 1), switches=int(touched), changed=touched,
-                  previous=str(row.get("previous", "")), late=row.get("late") is True)
-
-
-def _whole(value: Any, otherwise: int) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else otherwise

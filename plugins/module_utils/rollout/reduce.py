@@ -15,6 +15,7 @@ from dataclasses import replace
 from typing import Any, Callable, Dict, Iterable
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adopt import ADOPTED, adopted
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.forecast import soak_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import FAIL, PASS, VERDICTS, wave_gates
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.judge import ADVANCE, judge_wave
@@ -181,6 +182,14 @@ def _catch_up(plan: Plan, state: State, event: Event) -> State:
 def _cancel(plan: Plan, state: State, event: Event) -> State:
     """Another rollout takes targets over, as far as nothing was done to them that a line would notice."""
     return _canceled(plan, state, _named(plan, event), event) if state.status not in s.FINISHED else state
+
+
+@_rollout
+def _adopt(plan: Plan, state: State, event: Event) -> State:
+    """The targets' own records, for a ledger that was lost. Only one that nobody has started takes them."""
+    fresh = state.status == s.READY or (state.status, state.reason, state.since) == (s.PAUSED, ADOPTED, event["at"])
+    records = event.get("records")
+    return adopted(plan, state, records, event["at"]) if fresh and isinstance(records, dict) else state
 
 
 # --- what was decided ----------------------------------------------------------------------------------------------

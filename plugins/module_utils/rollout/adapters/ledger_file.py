@@ -17,7 +17,7 @@ from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import ledger
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import Fenced, Held, RolloutError
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import REBUILD, Fenced, Held, RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import State
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.plan import check_plan
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event, reduce
@@ -140,7 +140,7 @@ class LedgerFile:
         try:
             there = os.stat(path)
         except FileNotFoundError:
-            raise Fenced(f"found {path} gone: nothing more was written. Rebuild the ledger from the targets' own records (adopt)") from None
+            raise Fenced(f"found {path} gone: nothing more was written. {REBUILD}") from None
         if (there.st_dev, there.st_ino) != (mine.st_dev, mine.st_ino) or there.st_size != self._journal.length:
             raise Fenced(f"found that somebody else wrote to {path}: another controller has taken the rollout over, and nothing more was done "
                          "here. Look at the rollout's status")

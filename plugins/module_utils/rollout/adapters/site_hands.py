@@ -108,7 +108,6 @@ class SiteHands(Hands):
             pass  # it is written again with the next state, and the ledger has it
 
     def records(self) -> Dict[str, Any]:
-        """Return the records that the workloads of the targets carry, by name as in the plan; without the unreadable ones."""
         deployments = self._seen.deployments
         found = {}
         for name, expected in self._targets.items():

@@ -96,6 +96,10 @@ class Site(Hands):
         self.lines[name].records.append(record)
 
 
+    def records(self):
+        return {name: line.records[-1] for name, line in self.lines.items() if line.records}
+
+
 class Memory:
     """A ledger without a disk; ``kill_at``: the number of lines after which the controller dies."""
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout import engine as turns
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import Reading
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.report import summarise
-from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.lines import Killed, Memory, Site, run
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.lines import Killed, Memory, Site, engine, run
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NEW, OLD
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import A, B, C, small_plan
 
@@ -251,3 +252,42 @@ class TestGatesOfAWave:
         assert state.status == status
         # An error holds it, as a gate that cannot be told does, until its time is over.
         assert ledger.of("gate")[0]["verdict"] == verdict
+
+
+class TestALedgerThatIsLost:
+    def test_it_is_rebuilt_paused_and_goes_on_without_a_second_switch(self):
+        plan = planned()
+        site, ledger = Site(plan), Memory(plan)
+        while not ledger.of("verified", A):
+            run(plan, site, ledger, seconds=1)
+        found = Memory(plan)
+        assert engine(plan, site, found).adopt(site.now) == 1, "the others were not touched"
+        assert (found.state.status, found.state.targets[A].state) == (s.PAUSED, s.VERIFYING)
+        run(plan, site, found)
+        assert found.state.status == s.PAUSED and not site.lines[B].switches, "a person says whether to go on"
+        found.append({"type": "resume", "at": site.now, "by": "eva"})
+        assert run(plan, site, found).status == s.DONE
+        assert all(line.switches == [FRESH] for line in site.lines.values())
+
+    def test_one_that_nobody_has_a_record_of_is_paused_before_its_beginning(self):
+        plan = planned()
+        site, found = Site(plan), Memory(plan)
+        assert engine(plan, site, found).adopt(site.now) == 0
+        assert found.state.status == s.PAUSED and set(states(found.state).values()) == {s.PLANNED}
+
+    def test_a_rollout_that_goes_on_takes_no_records(self):
+        plan = planned()
+        site, ledger = Site(plan), Memory(plan)
+        run(plan, site, ledger, seconds=30)
+        before = ledger.state.targets
+        engine(plan, site, ledger).adopt(site.now)
+        assert ledger.state.status == s.RUNNING and ledger.state.targets == before
+
+    def test_records_come_in_parts(self, monkeypatch):
+        plan = planned()
+        site, ledger = Site(plan), Memory(plan)
+        run(plan, site, ledger)
+        found = Memory(plan)
+        monkeypatch.setattr(turns, "AT_ONCE", 1)
+        assert engine(plan, site, found).adopt(site.now) == 3
+        assert len(found.of("adopt")) == 3 and set(states(found.state).values()) == {s.SUCCEEDED}

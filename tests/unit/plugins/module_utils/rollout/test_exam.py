@@ -20,6 +20,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import (
     full_exam,
     needs_before,
     readings,
+    remembered,
 )
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.golden import MAX_BYTES, choose, digest_of, load_set
 
@@ -132,3 +133,14 @@ class TestReadings:
         assert self.verdicts(three, old, golden=loose)["golden"] == "fail"
         assert self.verdicts(three, Before(3, 4), golden=loose)["golden"] == "pass"
         assert self.verdicts(three, golden=loose)["golden"] == "inconclusive", "the model before was not asked"
+
+
+@pytest.mark.parametrize("row", [None, [], {}, {"digest": 1, "right": 1, "asked": 1, "times": []}, {"digest": "x", "right": True, "asked": 1, "times": []},
+                                 {"digest": "x", "right": 1, "times": []}, {"digest": "x", "right": 1, "asked": 1, "times": ["fast"]},
+                                 {"digest": "x", "right": 1, "asked": 1, "times": 3}])
+def test_what_is_no_memory_of_a_model_is_none(row):
+    assert remembered(row) is None
+
+
+def test_a_model_before_is_remembered():
+    assert remembered({"digest": "x", "right": 3, "asked": 4, "times": [1, 2.5]}) == Before(3, 4, (1, 2.5))

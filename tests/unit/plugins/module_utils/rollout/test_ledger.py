@@ -12,12 +12,13 @@ import os
 import pytest
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import ledger
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adopt import adopt
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters import ledger_file
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.ledger_file import LedgerFile
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.canonical import canonical, digest
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import Fenced, RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import dump, initial, load
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.recover import adopt, record, recover
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.recover import record, recover
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.lines import Site, engine
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NEW, NOW, OLD, plan
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import A, B, C, Rollout, small_plan
