@@ -36,8 +36,12 @@ def judge_device(expected: ExpectedTarget, node: Dict[str, Any], evidence: Evide
     there = evidence.nodes[expected.node]
     deployment = evidence.deployments.get(expected.name)
     return Device(
-        True, digest=image_of(deployment)[1] if deployment else "", lock=_lock(there) or _lock(deployment or {}),
-        present=has_image(there, digest) or digest in node.get("brought", ()), missing=str(node.get("not_brought", "")), checks=_checks(expected, node, there, evidence))
+        True,
+        digest=image_of(deployment)[1] if deployment else "",
+        lock=_lock(there) or _lock(deployment or {}),
+        present=has_image(there, digest) or digest in node.get("brought", ()),
+        missing=str(node.get("not_brought", "")),
+        checks=_checks(expected, node, there, evidence))
 
 
 def has_image(node: Object, digest: str) -> bool:

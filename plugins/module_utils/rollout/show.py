@@ -124,7 +124,8 @@ def _conduct(plan: Dict[str, Any], width: int) -> List[str]:
     """How a target is changed and when the rollout stops, in sentences with the numbers."""
     counts: Dict[str, int] = {}
     for target in plan["targets"].values():
-        text = f"{target['strategy']} ({target['strategy_reason'] if target['strategy'] == 'surge' else 'the line is down for at most ' + span(target['seconds'])})"
+        why = target["strategy_reason"] if target["strategy"] == "surge" else f"the line is down for at most {span(target['seconds'])}"
+        text = f"{target['strategy']} ({why})"
         counts[text] = counts.get(text, 0) + 1
     budgets, failures = plan["budgets"], plan["budgets"]["failures"]
     most = ", ".join(f"{count} for each {scope}" if scope != "fleet" else f"{count} in all"

@@ -95,7 +95,6 @@ class Site(Hands):
     def remember(self, name, record):
         self.lines[name].records.append(record)
 
-
     def records(self):
         return {name: line.records[-1] for name, line in self.lines.items() if line.records}
 
