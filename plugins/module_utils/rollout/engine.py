@@ -83,7 +83,7 @@ class Engine:
         # Since when a model is asked before its switch, without a result so far.
         self._asking: Dict[str, int] = {}
         self._tried: Dict[str, int] = {}
-        self._recorded: Dict[str, str] = {}
+        self._recorded: Optional[Dict[str, str]] = None
 
     @property
     def state(self) -> State:
@@ -114,8 +114,9 @@ class Engine:
 
     def adopt(self, now: int) -> int:
         """Take over what the targets say of themselves, for a ledger that was lost; return how many do so for this plan."""
-        records = {name: row for hands in self._sites for name, row in hands.records().items() if name in self.plan["targets"]}
-        own = {name: row for name, row in records.items() if isinstance(row, dict) and row.get("plan") == self.plan["hash"]}
+        for hands in self._sites:
+            hands.refresh()
+        own = self._records()
         names = sorted(own)
         for first in range(0, max(1, len(names)), AT_ONCE):
             self._ledger.append({"type": "adopt", "at": now, "records": {name: own[name] for name in names[first:first + AT_ONCE]}})
@@ -315,11 +316,20 @@ class Engine:
 
     def _write_records(self) -> None:
         """Keep on each workload what became of it: from that a ledger that was lost can be rebuilt."""
+        if self._recorded is None:
+            # What a run before this one has written is not written again.
+            self._recorded = {name: str(row.get("state")) for name, row in self._records().items()}
         for name in self.plan["targets"]:
             target = self.state.targets[name]
             if target.switches and target.state in (s.SOAKING, *s.TERMINAL) and self._recorded.get(name) != target.state:
                 self._recorded[name] = target.state
                 self._of(name).remember(name, self._record(name))
+
+    def _records(self) -> Dict[str, Dict[str, Any]]:
+        """The records of this plan that workloads carry."""
+        records = {name: row for hands in self._sites for name, row in hands.records().items()}
+        return {name: row for name, row in records.items() if name in self.plan["targets"] and isinstance(row, dict)
+                and row.get("plan") == self.plan["hash"]}
 
 
 def _is_healthy(sight: Sight) -> Optional[bool]:

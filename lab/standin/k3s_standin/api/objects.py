@@ -266,7 +266,7 @@ class Objects:
         meta = obj["metadata"]
         if resource.kind in _WITH_GENERATION or resource.custom:
             before = old["metadata"].get("generation", 1) if old else 0
-            meta["generation"] = before + int(old is None or _desired(obj) != _desired(old))
+            meta["generation"] = before + int(old is None or _desired(obj, subresource) != _desired(old, subresource))
         self._record_managers(resource, obj, old, subresource, write)
         if old and obj == old:
             return old
@@ -413,11 +413,13 @@ def _page(items, meta, query):
     return items, meta
 
 
-def _desired(obj):
-    """The part of an object whose change counts as a new generation."""
+def _desired(obj, subresource):
+    """The part of an object whose change counts as a new generation. Of Deployments annotations do, too, save beside the status."""
     kept = {k: v for k, v in obj.items() if k not in ("metadata", "status", "kind", "apiVersion")}
     if obj["kind"] == "Pod":
         kept["spec"] = {k: v for k, v in kept["spec"].items() if k != "nodeName"}
+    if obj["kind"] == "Deployment" and subresource != "status":
+        kept["annotations"] = obj["metadata"].get("annotations") or {}
     return kept
 
 

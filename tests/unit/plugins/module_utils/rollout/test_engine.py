@@ -254,6 +254,16 @@ class TestGatesOfAWave:
         assert ledger.of("gate")[0]["verdict"] == verdict
 
 
+def test_a_record_that_is_there_is_not_written_again():
+    plan = planned()
+    site, ledger = Site(plan), Memory(plan)
+    run(plan, site, ledger)
+    before = {name: len(line.records) for name, line in site.lines.items()}
+    assert min(before.values()) >= 2
+    engine(plan, site, Memory(plan, ledger.events)).turn(site.now)
+    assert {name: len(line.records) for name, line in site.lines.items()} == before
+
+
 class TestALedgerThatIsLost:
     def test_it_is_rebuilt_paused_and_goes_on_without_a_second_switch(self):
         plan = planned()
