@@ -47,7 +47,8 @@ def _first_model():
     SCENARIO.host(CLOUD).check_output("k3s kubectl -n default delete deployments --all --wait")
     done = SCENARIO.play("edgeai.sites.inference")
     assert done.failed == set(), done.text
-    assert SCENARIO.play("edgeai.sites.verify").failed == set()
+    verified = SCENARIO.play("edgeai.sites.verify")
+    assert verified.failed == set(), verified.text
     assert (asked_for(A), asked_for(B)) == ("vision:1", "vision:1")
 
 
