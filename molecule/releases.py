@@ -51,6 +51,18 @@ class Releases:
     def happened(self, name, kind, target=None):
         return [event for event in self.journal(name) if event["type"] == kind and target in (None, event.get("target"))]
 
+    def asked_for(self, deployment):
+        """What a Deployment asks for, as name:version of the bundle."""
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        (found,) = [f"{entry['name']}:{entry['version']}" for entry in self.scenario.artifacts()
+                    if entry["kind"] == "image" and container["image"].endswith("@" + entry["image"]["digest"])]
+        return found
+
+    @staticmethod
+    def row(done, name):
+        """What the report of a run has of a target."""
+        return {found["target"]: found for found in done.one(REPORT, "localhost")["report"]["targets"]}[name]
+
     @staticmethod
     def states(done):
         """{target: state} of the report of a run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from edge import EdgeSite
 from releases import REPORT, Releases
 from scenario import Scenario, lab, wait_until
 
@@ -11,20 +12,13 @@ SCENARIO = Scenario(__file__)
 CLOUD, NORTH, SOUTH = "auto-cloud", "auto-edge1", "auto-edge2"
 A, B = "north-plant/vision-auto-edge1", "south-plant/vision-auto-edge2"
 R = Releases(SCENARIO, expect=2)
+SITE = EdgeSite(SCENARIO, CLOUD)
 WAVES = [{"name": "canary", "pick": {"per": "class"}, "soak": "4s"}, {"name": "rest", "percent": 100, "soak": "4s"}]
 
 
-def deployment(target):
-    site, _slash, name = target.partition("/")
-    return json.loads(SCENARIO.host(CLOUD).check_output(f"k3s kubectl -n edgeai-{site} get deployment {name} -o json"))
-
-
 def asked_for(target):
-    """What a workload asks for, as name:version of the bundle."""
-    (container,) = deployment(target)["spec"]["template"]["spec"]["containers"]
-    (found,) = [f"{entry['name']}:{entry['version']}" for entry in SCENARIO.artifacts()
-                if entry["kind"] == "image" and container["image"].endswith("@" + entry["image"]["digest"])]
-    return found
+    site, _slash, name = target.partition("/")
+    return R.asked_for(json.loads(SITE.kubectl(f"-n edgeai-{site} get deployment {name} -o json")))
 
 
 def version_on(node):
@@ -35,16 +29,10 @@ def version_on(node):
     return json.loads(host.check_output(f"curl --silent --fail --max-time 5 http://{address}:8080/health"))["model"]["version"]
 
 
-def is_ready(node):
-    (ready,) = [item["status"] for item in json.loads(lab("console", CLOUD, "k3s", "kubectl", "get", "node", node, "-o", "json"))["status"]["conditions"]
-                if item["type"] == "Ready"]
-    return ready == "True"
-
-
 @pytest.fixture(name="first_model", scope="module", autouse=True)
 def _first_model():
     """What tests before these have left is gone, and model 1 runs on both nodes."""
-    SCENARIO.host(CLOUD).check_output("k3s kubectl -n default delete deployments --all --wait")
+    SITE.kubectl("-n default delete deployments --all --wait")
     done = SCENARIO.play("edgeai.sites.inference")
     assert done.failed == set(), done.text
     verified = SCENARIO.play("edgeai.sites.verify")
@@ -68,19 +56,19 @@ def test_a_node_that_is_away_is_deferred_and_a_good_model_proves_itself_on_the_o
                    budgets={"max_deferred_percent": 100}, timeouts={"lock": "20s"})
     lab("cut", SOUTH)
     try:
-        wait_until(lambda: not is_ready(SOUTH), 180, "a node that is not Ready")
+        wait_until(lambda: not SITE.is_ready(SOUTH), 180, "a node that is not Ready")
         done = R.rollout(path)
     finally:
         lab("heal", SOUTH)
     assert R.states(done) == {A: "succeeded", B: "deferred"}, done.text
-    assert {gate["gate"]: gate["verdict"] for gate in done.one(REPORT, "localhost")["report"]["targets"][0]["gates"]} == {
+    assert {gate["gate"]: gate["verdict"] for gate in R.row(done, A)["gates"]} == {
         "ready": "pass", "http": "pass", "golden": "pass", "latency": "pass"}
     assert (asked_for(A), asked_for(B)) == ("vision:2", "vision:1")
     assert (version_on(NORTH), version_on(SOUTH)) == ("2", "1"), "the line that is away is not without a model"
 
 
 def test_when_it_is_back_it_catches_up_through_the_same_gates():
-    wait_until(lambda: is_ready(SOUTH), 180, "the node after its link was mended")
+    wait_until(lambda: SITE.is_ready(SOUTH), 180, "the node after its link was mended")
     assert R.order("edge-good", "catch_up").failed == set()
     done = R.rollout(R.directory / "edge-good.yml")
     assert done.failed == set(), done.text

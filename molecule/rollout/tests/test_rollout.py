@@ -27,7 +27,7 @@ PLAN, START, NEXT = "Plan the release, or take the plan of the rollout that has 
 # Its image may be fetched already: that touches no line.
 UNTOUCHED = ("planned", "prepulling", "prepulled")
 R = Releases(SCENARIO, expect=2)
-ledger, rollout, order, journal, happened, states = R.ledger, R.rollout, R.order, R.journal, R.happened, R.states
+ledger, rollout, order, journal, happened, row, states = R.ledger, R.rollout, R.order, R.journal, R.happened, R.row, R.states
 
 
 def waves(soak="4s", **rest):
@@ -89,11 +89,7 @@ def deployment(name):
 
 
 def asked_for(name):
-    """What a line's workload asks for, as name:version of the bundle."""
-    (container,) = deployment(name)["spec"]["template"]["spec"]["containers"]
-    (found,) = [f"{entry['name']}:{entry['version']}" for entry in SCENARIO.artifacts()
-                if entry["kind"] == "image" and container["image"].endswith("@" + entry["image"]["digest"])]
-    return found
+    return R.asked_for(deployment(name))
 
 
 def both():
@@ -108,10 +104,6 @@ def revisions():
 def versions():
     """Any change of the workloads, their status included."""
     return [deployment(name)["metadata"]["resourceVersion"] for name in (LINE_A, LINE_B)]
-
-
-def row(done, name):
-    return {found["target"]: found for found in done.one(REPORT, "localhost")["report"]["targets"]}[name]
 
 
 def said(done):

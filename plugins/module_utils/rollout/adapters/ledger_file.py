@@ -107,13 +107,10 @@ class LedgerFile:
         try:
             self.sync()
         finally:
-            self._let_go()
-
-    def _let_go(self) -> None:
-        for descriptor in (self._file, self._lock):
-            if descriptor is not None:
-                os.close(descriptor)
-        self._file = self._lock = None
+            for descriptor in (self._file, self._lock):
+                if descriptor is not None:
+                    os.close(descriptor)
+            self._file = self._lock = None
 
     def _planned(self, plan: Optional[Dict[str, Any]]) -> Dict[str, Any]:
         path = os.path.join(self.directory, PLAN)
