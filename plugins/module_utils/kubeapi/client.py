@@ -10,18 +10,22 @@ Together with watch.py, ask.py and jobs.py this is the I/O of the checks on a si
 from __future__ import annotations
 
 import json
+import os
+import ssl
+import tempfile
 import time
 from email.utils import parsedate_to_datetime
 from typing import Any, Dict, Iterator, Optional
 from urllib.parse import urlencode
+from urllib.request import getproxies
+
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.kubeconfig import Access, Pem, plain_access
 
 try:
     import urllib3
     import yaml
-    from kubernetes import client as kubernetes_client
-    from kubernetes import config as kubernetes_config
 except ImportError:  # the module says so in its own words
-    urllib3 = yaml = kubernetes_client = kubernetes_config = None
+    urllib3 = yaml = None
 
 CONNECT_SECONDS = 5
 READ_SECONDS = 15
@@ -43,25 +47,44 @@ class ApiError(Exception):
 class KubeApi:
     """A thread-safe connection to one API server."""
 
-    def __init__(self, configuration: Any) -> None:
-        configuration.connection_pool_maxsize = MAX_CONNECTIONS
-        self.host = configuration.host.rstrip("/")
-        self._pool = kubernetes_client.ApiClient(configuration).rest_client.pool_manager
-        token = configuration.get_api_key_with_prefix("authorization")
+    def __init__(self, host: str, pool: Any, authorization: str) -> None:
+        """Talk to ``host``, a URL, through a urllib3 pool. authorization: value of the header, "" for none."""
+        self.host = host.rstrip("/")
+        self._pool = pool
         self._headers = {"Accept": "application/json", "User-Agent": "edgeai.sites"}
-        if token:
-            self._headers["Authorization"] = token
+        if authorization:
+            self._headers["Authorization"] = authorization
         self._clock_offset: Optional[float] = None
 
     @classmethod
     def from_kubeconfig(cls, path: str) -> "KubeApi":
         """Read a kubeconfig file. Raises ApiError when it cannot be used."""
-        configuration = kubernetes_client.Configuration()
         try:
-            kubernetes_config.load_kube_config(config_file=path, client_configuration=configuration)
-        except (OSError, kubernetes_config.ConfigException, yaml.YAMLError, ValueError, TypeError) as error:
+            with open(path, encoding="utf-8") as stream:
+                access = plain_access(yaml.safe_load(stream.read(MAX_BYTES)), os.path.dirname(path))
+            if access is not None and not getproxies():
+                return cls(access.server, _pool(access), "Bearer " + access.token if access.token else "")
+        except (OSError, yaml.YAMLError, ValueError) as error:
             raise ApiError(0, "kubeconfig %s cannot be used: %s" % (path, error)) from error
-        return cls(configuration)
+        return cls._from_library(path)
+
+    @classmethod
+    def _from_library(cls, path: str) -> "KubeApi":
+        """Whatever a kubeconfig may say; the library takes long to import, and few need it."""
+        try:
+            from kubernetes import client, config
+        except ImportError as error:
+            raise ApiError(0, "kubeconfig %s says more than a server, its CA and a certificate or token; wanted the Python library kubernetes "
+                              "for it: %s" % (path, error)) from error
+        configuration = client.Configuration()
+        try:
+            config.load_kube_config(config_file=path, client_configuration=configuration)
+        except (OSError, config.ConfigException, yaml.YAMLError, ValueError, TypeError) as error:
+            raise ApiError(0, "kubeconfig %s cannot be used: %s" % (path, error)) from error
+        configuration.connection_pool_maxsize = MAX_CONNECTIONS
+        # Releases of the library keep a token under different names, and tell it here alike.
+        shown = [row["value"] for row in configuration.auth_settings().values() if row["key"].lower() == "authorization"]
+        return cls(configuration.host, client.ApiClient(configuration).rest_client.pool_manager, (shown + [""])[0])
 
     def now(self) -> float:
         """Return the time by the server's clock, or by ours before its first answer."""
@@ -155,6 +178,38 @@ class KubeApi:
             self._clock_offset = parsedate_to_datetime(date).timestamp() - time.monotonic()
         except (TypeError, ValueError):
             pass  # an answer without a date leaves the clock as it was
+
+
+def _pool(access: Access) -> Any:
+    """Connections that trust this CA alone, and the system's where none is named. Raises OSError and ValueError."""
+    context = ssl.create_default_context()
+    if access.authority is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        if access.authority.path:
+            context.load_verify_locations(cafile=access.authority.path)
+        else:
+            context.load_verify_locations(cadata=access.authority.data.decode("ascii"))
+    if access.certificate is not None and access.key is not None:
+        # The ssl module reads these from files only; mode 0600, and gone at once.
+        with tempfile.TemporaryDirectory(prefix="edgeai-") as directory:
+            context.load_cert_chain(_file(access.certificate, directory, "certificate"), _file(access.key, directory, "key"),
+                                    password=_no_password)
+    names = {"assert_hostname": access.server_name, "server_hostname": access.server_name} if access.server_name else {}
+    return urllib3.PoolManager(maxsize=MAX_CONNECTIONS, ssl_context=context, **names)
+
+
+def _file(pem: Pem, directory: str, name: str) -> str:
+    if pem.path:
+        return pem.path
+    path = os.path.join(directory, name)
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as stream:
+        stream.write(pem.data)
+    return path
+
+
+def _no_password() -> str:
+    """Instead of asking at the terminal, for ever."""
+    raise ValueError("its key is encrypted; wanted one without a password")
 
 
 def _parse(data: bytes) -> Any:

@@ -28,6 +28,7 @@ class FakeSite:
         self.version = 1
         self.forgotten = 0          # watches from before this version get 410
         self.requests = []
+        self.authorizations = []    # that header of each request
         self.refuse = None          # a status that everything is answered with
         self.closing = False
         self.health = lambda: (200, c.WELL)
@@ -126,6 +127,7 @@ class FakeSite:
         url = urlparse(request.path)
         query = {key: values[0] for key, values in parse_qs(url.query).items()}
         self.requests.append(request.command + " " + request.path)
+        self.authorizations.append(request.headers.get("Authorization"))
         kind = url.path.rpartition("/")[2]
         if self.refuse:
             self.send(request, self.refuse, {"kind": "Status", "message": "Unauthorized", "code": self.refuse})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 import pytest
+import yaml
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import ApiError, KubeApi
 
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.health import cluster as c
@@ -39,6 +40,31 @@ def test_an_error_carries_status_and_message(site, api, status):
     with pytest.raises(ApiError, match="%s answered %d: Unauthorized" % (NODES, status)) as caught:
         api.get(NODES)
     assert caught.value.status == status
+
+
+def test_a_program_that_logs_in_is_for_the_library(site, tmp_path):
+    program = tmp_path / "login"
+    program.write_text("""#!/bin/sh
+echo '{"kind": "ExecCredential", "apiVersion": "client.authentication.k8s.io/v1", "status": {"token": "t0ken"}}'
+""")
+    program.chmod(0o755)
+    path = site.kubeconfig(tmp_path)
+    document = yaml.safe_load(open(path, encoding="utf-8"))
+    document["users"][0]["user"] = {"exec": {
+        "apiVersion": "client.authentication.k8s.io/v1", "command": str(program), "interactiveMode": "Never"}}
+    (tmp_path / "programs").write_text(yaml.safe_dump(document))
+    api = KubeApi.from_kubeconfig(str(tmp_path / "programs"))
+    assert [item["metadata"]["name"] for item in api.get(NODES)["items"]] == [c.NODE]
+    assert site.authorizations[-1] == "Bearer t0ken"
+
+
+def test_a_token_is_shown(site, tmp_path):
+    path = site.kubeconfig(tmp_path)
+    document = yaml.safe_load(open(path, encoding="utf-8"))
+    document["users"][0]["user"] = {"token": "t0ken"}
+    (tmp_path / "tokens").write_text(yaml.safe_dump(document))
+    KubeApi.from_kubeconfig(str(tmp_path / "tokens")).get(NODES)
+    assert site.authorizations == ["Bearer t0ken"]
 
 
 def test_nobody_listens(tmp_path):
