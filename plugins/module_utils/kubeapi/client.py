@@ -182,13 +182,13 @@ class KubeApi:
 
 def _pool(access: Access) -> Any:
     """Connections that trust this CA alone, and the system's where none is named. Raises OSError and ValueError."""
-    context = ssl.create_default_context()
-    if access.authority is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        if access.authority.path:
-            context.load_verify_locations(cafile=access.authority.path)
-        else:
-            context.load_verify_locations(cadata=access.authority.data.decode("ascii"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if access.authority is None:
+        context.load_default_certs()
+    elif access.authority.path:
+        context.load_verify_locations(cafile=access.authority.path)
+    else:
+        context.load_verify_locations(cadata=access.authority.data.decode("ascii"))
     if access.certificate is not None and access.key is not None:
         # The ssl module reads these from files only; mode 0600, and gone at once.
         with tempfile.TemporaryDirectory(prefix="edgeai-") as directory:
