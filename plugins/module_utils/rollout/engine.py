@@ -17,12 +17,14 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.model import H
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.admit import Act, admit
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.decide import decide
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.drift import Drift
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.evidence import judge_ready, verified
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import (
     Before,
     Exam,
     Holds,
     before,
+    counter,
     full_exam,
     needs_before,
     readings,
@@ -77,6 +79,7 @@ class Engine:
         self._holds = holds
         self._watch_wave = watch_wave
         self._before = _remembered(ledger.events)
+        self._drift = Drift(plan, ledger.events)
         self._last: Dict[str, Reading] = {}
         # Since when a model is asked before its switch, without a result so far.
         self._asking: Dict[str, int] = {}
@@ -250,7 +253,7 @@ class Engine:
 
     def _note_before(self, name: str, digest: str, old: Before, common: Event) -> None:
         self._before[name] = digest, old
-        self._ledger.append({"type": "before", **common, "digest": digest, "right": old.right, "asked": old.asked, "times": list(old.times)})
+        self._ledger.append({"type": "before", **common, **old.row(digest)})
 
     def _watch(self, name: str, now: int) -> None:
         """Read the gates of what is under way, and write down what is decided by them: a pass, or a failure."""
@@ -280,15 +283,40 @@ class Engine:
             self._last[name] = open_rows[0]
         if verdict == FAIL or (verdict == PASS and sight.answers is not None and now >= until):
             event = verified(name, target.attempt, sight.judgement, rows, sight.answers.at if verdict == PASS else now, now)
-            self._ledger.append({**event, "type": "rolled_back"} if back else event)
+            if back:
+                self._ledger.append({**event, "type": "rolled_back"})
+            else:
+                counted = sight.answers.outputs if verdict == PASS and soaking and sight.answers else None
+                self._note({**event, **({"outputs": counted.row()} if counted else {})})
 
     def _gate(self, act: Act, now: int) -> None:
-        found = self._watch_wave(self.plan, self.state) if self._watch_wave else []
+        old = {name: known.outputs for name, (digest, known) in self._before.items()
+               if known.outputs and digest == self.state.targets[name].previous}
+        drift = self._drift.read(self.state, old)
+        found = (self._watch_wave(self.plan, self.state) if self._watch_wave else []) + drift
         verdict = worst(reading.verdict for reading in found)
         rows = [reading.row() for reading in found]
         wave = self.state.waves[act["wave"]]
-        if verdict != wave.gate or verdict == FAIL:
+        # While it holds, the last counts are what its end is explained with.
+        news = any(reading.row() not in wave.gates for reading in drift)
+        if verdict != wave.gate or verdict == FAIL or news:
             self._ledger.append({"type": "gate", "at": now, "wave": act["wave"], "verdict": verdict, "gates": rows})
+        if INCONCLUSIVE in (reading.verdict for reading in drift):
+            self._count_again(now)
+
+    def _count_again(self, now: int) -> None:
+        """What was not enough becomes more with time."""
+        names, since = self._drift.due(self.state, now)
+        for name in names:
+            asked, digest = self._expected[name], self.plan["targets"][name]["digest"]
+            exam = Exam(asked["health_path"], (asked["request"],), counter=counter(self.plan["gates"]))
+            sight = self._of(name).see(Question(name, digest, ANY, exam, since))
+            if _is_healthy(sight) and sight.answers is not None and sight.answers.outputs is not None:
+                self._note({"type": "counted", "at": now, "target": name, "seen": sight.answers.at, "outputs": sight.answers.outputs.row()})
+
+    def _note(self, event: Event) -> None:
+        self._ledger.append(event)
+        self._drift.note(event)
 
     # --- the rest ---
 
@@ -299,7 +327,7 @@ class Engine:
     def _record(self, name: str) -> Dict[str, Any]:
         """What the workload of a target carries: what became of it, and what its model before was worth."""
         digest, old = self._before.get(name, ("", None))
-        known = {"before": {"digest": digest, "right": old.right, "asked": old.asked, "times": list(old.times)}} if old else {}
+        known = {"before": old.row(digest)} if old else {}
         return {**record(self.plan, self.state, name), **known}
 
     def _of(self, name: str) -> Hands:
