@@ -41,6 +41,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import
 # A change that an API did not take is tried again; a node tells of a new image with its next status.
 AGAIN_SECONDS = 3
 IMAGE_SECONDS = 60
+# What a device has not told after some renewals of its lease it will not tell soon.
+CHECK_SECONDS = 30
 # An expression that is true of every answer: the frames judge the new model, not the inventory's question.
 ANY = "`true`"
 TRIES_TOO_MANY = 10000
@@ -236,9 +238,11 @@ class Engine:
         healthy = _is_healthy(sight)
         if healthy is None and now - self._asking.setdefault(name, now) < self.plan["gates"]["ready"]["timeout"]:
             return  # it is being asked; a model that is just starting is not yet an unhealthy one
-        self._asking.pop(name, None)
         # The check ``baseline`` is the event's ``healthy``: one that is not well is left out, and has not contradicted anything.
         checks = judge_checks(self.plan["gates"]["preflight"], {**(device.checks or {}), "baseline": True})
+        if checks.verdict == INCONCLUSIVE and healthy and now - self._asking.setdefault(name, now) < CHECK_SECONDS:
+            return  # a node's clock is known with the next renewal of its lease
+        self._asking.pop(name, None)
         if full and healthy and sight.answers is not None:
             self._remember_before(name, act, device.digest, replace(sight.answers, answers=sight.answers.answers[1:], times=sight.answers.times[1:]),
                                   now)

@@ -34,7 +34,7 @@ class Line:
         self.since = -LOAD_SECONDS
         self.switches, self.records = [], []
         self.present, self.lock, self.online = True, "", True
-        self.old_frames = 10000
+        self.old_frames, self.clock_known = 10000, 0
 
 
 class Site(Hands):
@@ -58,6 +58,8 @@ class Site(Hands):
         if not line.online:
             return Device(False, "its node is away")
         checks = dict.fromkeys(("arch", "driver", "disk", "gpu_free", "clock"), True)
+        if self.now < line.clock_known:
+            checks["clock"] = None
         if line.fault == "full":
             checks["disk"] = False
         return Device(True, digest=line.digest, lock=line.lock, present=line.present, checks=checks,

@@ -130,6 +130,16 @@ class TestWaiting:
         site.lines[A].lock = ""
         assert run(plan, site, ledger).status == s.DONE
 
+    @pytest.mark.parametrize(("seconds", "told"), [(20, 1), (40, 2)])
+    def test_what_a_device_tells_in_a_moment_is_waited_for_without_a_word(self, seconds, told):
+        plan = planned()
+        site, ledger = Site(plan), Memory(plan)
+        site.lines[A].clock_known = site.now + seconds
+        state = run(plan, site, ledger)
+        assert state.status == s.DONE and ledger.of("switch_intent", A)[0]["at"] >= site.lines[A].clock_known
+        locked = [event for event in ledger.of("look", A) if event["lock"]]
+        assert len(locked) == told - 1 and all("not known: clock" in event["reason"] for event in locked)
+
     def test_a_node_that_is_away_is_deferred_and_catches_up(self):
         plan = planned(budgets={"max_unavailable": {"site": 3}, "max_deferred_percent": 100}, timeouts={"lock": "5m"})
         site, ledger = Site(plan), Memory(plan)
