@@ -11,7 +11,7 @@ for longer before would look like drift.
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Mapping, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.counters import Counted, recall
@@ -41,7 +41,7 @@ class Drift:
             self._new[event["target"]] = recall(event.get("outputs"))
             self._seen[event["target"]] = event["seen"]
 
-    def read(self, state: State, old: Mapping[str, Counted]) -> List[Reading]:
+    def read(self, state: State, old: Callable[[str], Counted]) -> List[Reading]:
         """Return one reading for each workload that the current wave has updated. old: target -> counts of the model before."""
         gate, names = self._plan["gates"].get("drift"), updated(self._plan, state)
         if not gate:
@@ -51,7 +51,7 @@ class Drift:
         by_workload: Dict[str, List[str]] = {}
         for name in names:
             by_workload.setdefault(self._plan["targets"][name]["workload"], []).append(name)
-        return [judge_workload(gate, workload, {name: (old.get(name, UNCOUNTED), self._new.get(name, UNCOUNTED)) for name in members})
+        return [judge_workload(gate, workload, {name: (old(name), self._new.get(name, UNCOUNTED)) for name in members})
                 for workload, members in sorted(by_workload.items())]
 
     def due(self, state: State, now: int) -> Tuple[List[str], int]:

@@ -16,6 +16,10 @@ from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.st
 GATE = {"output": "class", "max": 0.2, "samples": 100, "metric": "m", "label": "bin", "path": "/metrics"}
 
 
+def unknown(_target):
+    return Counted(problem="404")
+
+
 def counted(good, scratch):
     return Counted({"good": good, "scratch": scratch})
 
@@ -64,17 +68,17 @@ class TestAWave:
         rollout = Rollout(gates={"drift": {"output": "class", "max": 0.2}})
         rollout.tell("start")
         drift = Drift(rollout.plan, [])
-        assert [(row.verdict, row.found) for row in drift.read(rollout.state, {})] == [("inconclusive", "no target of the wave was updated")]
+        assert [(row.verdict, row.found) for row in drift.read(rollout.state, unknown)] == [("inconclusive", "no target of the wave was updated")]
         rollout.until("succeeded", A)
         for name in (A, B, C):
             drift.note({"type": "counted", "target": name, "seen": NOW, "outputs": counted(900, 100 if name == A else 9000).row()})
-        (reading,) = drift.read(rollout.state, {A: counted(9000, 1000)})
+        (reading,) = drift.read(rollout.state, {A: counted(9000, 1000)}.get)
         assert reading.verdict == "pass" and "of 10000 and 1000 samples" in reading.found
         assert drift.due(rollout.state, NOW + 1) == ([A], NOW + 1)
 
     def test_without_the_gate_nothing_is_read(self):
         rollout = Rollout()
-        assert Drift(rollout.plan, []).read(rollout.state, {}) == []
+        assert Drift(rollout.plan, []).read(rollout.state, unknown) == []
 
     def test_each_is_counted_once_a_round_and_a_round_begins_each_minute(self):
         rollout = Rollout(gates={"drift": {"output": "class", "max": 0.2}})
