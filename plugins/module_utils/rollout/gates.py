@@ -152,7 +152,7 @@ def judge_drift(gate: Dict[str, Any], expected: Mapping[str, float], found: Mapp
     bins = sorted(name for name in {*expected, *found} if expected.get(name, 0) or found.get(name, 0))
     # Weighted counts are fractions whose sum is a whole number but for the last digit.
     first, second = (int(round(sum(counts.values()), 6)) for counts in (expected, found))
-    if min(first, second) < gate["samples"]:
+    if min(first, second) < max(1, gate["samples"]):
         return Reading("drift", INCONCLUSIVE, f"{first} and {second} samples", wanted)
     if gate["label"] == CUMULATIVE and set(expected) != set(found):
         return Reading("drift", ERROR, "the models count with other bounds, which cannot be compared", wanted)
