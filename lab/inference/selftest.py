@@ -138,6 +138,8 @@ def check_requests(folder: Path) -> None:
             and health["frames"]["last_age_seconds"] < 1
             and health["camera"] == "test"
         ), health
+        metrics = client.ask("GET", "/metrics")[1]
+        assert 'edgeai_outputs_total{model="vision",version="1",output="class",bin="good"} ' in metrics, metrics
 
 
 def check_golden(models: Path, golden: dict) -> None:

@@ -20,6 +20,8 @@ import numpy as np
 import workload
 
 MAX_BODY = 1 << 20
+# The carriage's way, in steps of this many mm, for the counter of outputs.
+LEVEL_STEP = 100
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 
 
@@ -126,7 +128,7 @@ class Meter:
     def __init__(self):
         self._lock = threading.Lock()
         self._requests, self._seconds, self._counts = {}, 0.0, [0] * (len(BUCKETS) + 1)
-        self._frames, self._last, self._classes = 0, None, {}
+        self._frames, self._last, self._outputs = 0, None, {}
 
     def request(self, code: int) -> None:
         """Count one inference request by its status."""
@@ -139,11 +141,11 @@ class Meter:
             self._seconds += seconds
             self._counts[next((i for i, bound in enumerate(BUCKETS) if seconds <= bound), len(BUCKETS))] += 1
 
-    def frame(self, label: str) -> None:
-        """Count one frame of the camera."""
+    def frame(self, output: str, label: str) -> None:
+        """Count one frame of the camera, and what the model made of it; what clients ask is not counted."""
         with self._lock:
             self._frames, self._last = self._frames + 1, time.monotonic()
-            self._classes[label] = self._classes.get(label, 0) + 1
+            self._outputs[output, label] = self._outputs.get((output, label), 0) + 1
 
     def frames(self) -> dict:
         """Number of frames and the age of the last one in seconds (null before the first)."""
@@ -176,11 +178,11 @@ class Meter:
             lines += [
                 f"edgeai_inference_duration_seconds_sum{{{who}}} {self._seconds:.6f}",
                 f"edgeai_inference_duration_seconds_count{{{who}}} {total}",
-                "# HELP edgeai_frames_total Frames taken from the camera, by what was seen.",
-                "# TYPE edgeai_frames_total counter",
+                "# HELP edgeai_outputs_total Frames of the camera, by what the model made of them.",
+                "# TYPE edgeai_outputs_total counter",
                 *(
-                    f'edgeai_frames_total{{{who},class="{label}"}} {count}'
-                    for label, count in sorted(self._classes.items())
+                    f'edgeai_outputs_total{{{who},output="{output}",bin="{label}"}} {count}'
+                    for (output, label), count in sorted(self._outputs.items())
                 ),
             ]
         return "\n".join(lines) + "\n"
@@ -301,13 +303,20 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 64
 
 
+def bin_of(model: Model, outputs: list[dict]) -> tuple[str, str]:
+    """The output that is counted, and the bin that it falls into."""
+    value = {output["name"]: output["data"][0] for output in outputs}
+    if model.task == "vision":
+        return "class", model.classes[value["class"]]
+    return "level", str(value["level"] // LEVEL_STEP * LEVEL_STEP)
+
+
 def watch(model: Model, meter: Meter, fps: float) -> None:
     """Look at one frame after the other, for ever."""
     number = 0
     while True:
         begin = time.monotonic()
-        first = model.answer(model.look(number))[0]
-        meter.frame(model.classes[first["data"][0]] if model.task == "vision" else "reading")
+        meter.frame(*bin_of(model, model.answer(model.look(number))))
         number += 1
         time.sleep(max(0.0, 1 / fps - (time.monotonic() - begin)))
 

@@ -68,6 +68,30 @@ options:
     type: list
     elements: dict
     required: true
+  counter:
+    description: The counter of the model's outputs to read before all requests, if it is of interest.
+    type: dict
+    suboptions:
+      output:
+        description: Which output. Series that have a label C(output) count only if it is this one.
+        type: str
+        required: true
+      metric:
+        description: Name of the metric, as its series have it.
+        type: str
+        required: true
+      label:
+        description: Label that names the bin; with V(le) the buckets of a histogram are counted.
+        type: str
+        required: true
+      path:
+        description: Path of the metrics in Prometheus' text format.
+        type: str
+        required: true
+      port:
+        description: Port of the metrics; V(0) for O(port).
+        type: int
+        default: 0
   probe_timeout:
     description: How long one request may take, in seconds.
     type: int
@@ -119,6 +143,10 @@ times:
   returned: when there are all answers
   type: list
   elements: float
+outputs:
+  description: How often the model gave each output since its start, C({bins, problem}).
+  returned: when there are all answers and O(counter) is given
+  type: dict
 """
 
 import time
@@ -127,13 +155,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.edgeai.sites.plugins.module_utils.health.adapters import local_pods
 from ansible_collections.edgeai.sites.plugins.module_utils.health.node_answers import find_place
 from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import container_id
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.counters import MAX_BYTES, Counter
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import Exam, examine
 
 
 def ask(params):
     """Return the module's result."""
     where, seconds = params["port"], params["probe_timeout"]
-    exam = Exam(params["health_path"], tuple(params["requests"]), params["warm_ups"], params["http_path"], params["http_turns"])
+    exam = Exam(params["health_path"], tuple(params["requests"]), params["warm_ups"], params["http_path"], params["http_turns"],
+                Counter(**params["counter"]) if params["counter"] else None)
     found = dict(error="", container_id="")
     try:
         place = find_place(local_pods.pods(), params["namespace"], params["target"], params["digest"], time.time())
@@ -142,10 +172,12 @@ def ask(params):
             return dict(found, error=place.problem)
         said = examine(exam, lambda path: local_pods.fetch(place.address, where, path, seconds),
                        lambda request: local_pods.infer(place.address, where, params["model"], request, seconds),
+                       lambda counter: local_pods.text(place.address, counter.port or where, counter.path, MAX_BYTES, seconds),
                        time.perf_counter, found["container_id"], int(time.time()))
     except local_pods.LocalError as error:
         return dict(found, error=str(error))
-    return dict(found, health=said.health, http=list(said.http), answers=list(said.answers), times=list(said.times))
+    counted = dict(outputs=said.outputs.row()) if said.outputs else {}
+    return dict(found, health=said.health, http=list(said.http), answers=list(said.answers), times=list(said.times), **counted)
 
 
 def main():
@@ -161,6 +193,13 @@ def main():
             http_turns=dict(type="int", default=0),
             warm_ups=dict(type="int", default=1),
             requests=dict(type="list", elements="dict", required=True),
+            counter=dict(type="dict", options=dict(
+                output=dict(type="str", required=True),
+                metric=dict(type="str", required=True),
+                label=dict(type="str", required=True),
+                path=dict(type="str", required=True),
+                port=dict(type="int", default=0),
+            )),
             probe_timeout=dict(type="int", default=10),
         ),
         supports_check_mode=True,

@@ -10,11 +10,13 @@ A task with delegate_to would do for one question; a rollout asks for as long as
 from __future__ import annotations
 
 import time
+from dataclasses import asdict
 
 from ansible import constants as C
 from ansible.errors import AnsibleError
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import container_id
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.counters import recall
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import Answers
 from ansible_collections.edgeai.sites.plugins.plugin_utils.filters import plain
 
@@ -77,11 +79,11 @@ class ByNode:
         said = self._node.run("edgeai.sites.model_exam", {
             "namespace": self._namespace, "target": expected.name, "digest": question.digest, "port": expected.port, "model": expected.model,
             "health_path": exam.health_path, "http_path": exam.http_path, "http_turns": exam.http_turns, "warm_ups": exam.warm_ups,
-            "requests": list(exam.requests), "probe_timeout": self._seconds})
+            "requests": list(exam.requests), "probe_timeout": self._seconds, **({"counter": asdict(exam.counter)} if exam.counter else {})})
         if said["error"]:
             raise AnsibleError(f"on node {expected.node}: {said['error']}")
         if said["container_id"] != container_id(pod):
             raise AnsibleError(f"node {expected.node} runs another start of {expected.name} than the cloud knows: it restarted since, or the "
                                "cloud has not heard of it yet")
         return Answers(said["container_id"], at, health=said["health"], http=tuple(said["http"]), answers=tuple(said["answers"]),
-                       times=tuple(said["times"]))
+                       times=tuple(said["times"]), outputs=recall(said.get("outputs")) if exam.counter else None)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026 edgeai.sites contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads the gates that judge a wave as a whole: queries to Prometheus, and people's own commands."""
+"""Reads the gates of a wave that ask others: queries to Prometheus, and people's own commands."""
 from __future__ import annotations
 
 import json
@@ -38,15 +38,12 @@ class WaveGates:
         self._said = {}  # (wave, name) -> (when, Reading)
 
     def read(self, plan, state):
-        """Return one reading for each gate of the current wave. Waits for a command as long as its timeout."""
+        """Return one reading for each query and command of the current wave. Waits for a command as long as its timeout."""
         number, gates, found = state.wave, plan["gates"], []
         for gate in gates.get("prometheus", ()):
             found.append(self._query(number, gate))
         for gate in gates.get("command", ()):
             found.append(self._command(plan, spec(plan, state, number)["name"], number, gate))
-        if gates.get("drift"):
-            wanted = "histograms of both models; take the gate out, or query Prometheus for the drift"
-            found.append(Reading("drift", ERROR, "nobody counts this model's outputs", wanted))
         return found
 
     def _query(self, number, gate):

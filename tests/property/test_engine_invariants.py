@@ -34,7 +34,7 @@ from ansible_collections.edgeai.sites.tests.property.world import FAULTS, Engine
 
 KINDS = ("start", "pause", "resume", "approve", "abort", "rollback", "retry", "catch_up", "cancel", "takeover", "stop", "gate", "advance", "finish",
          "found", "adopt", "look", "pull_intent", "pulled", "pull_failed", "switch_intent", "switched", "switch_failed", "verified", "expire",
-         "rollback_intent", "rolled_back", "defer", "skip", "drift", "availability", "unheard-of")
+         "rollback_intent", "rolled_back", "defer", "skip", "drift", "availability", "before", "counted", "unheard-of")
 ODD = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.just("x"), st.just([]), st.just({}))
 
 

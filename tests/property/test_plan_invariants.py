@@ -116,7 +116,11 @@ def test_invariant_14_nothing_is_never_a_pass(plan):
     assert gates.judge_http({"consecutive": 1, "expression": "x"}, []).verdict != gates.PASS
     assert gates.judge_latency({"p95_ms": 1, "samples": 1, "warmup": 0}, []).verdict != gates.PASS
     assert gates.judge_latency({"p95_ms": 1, "samples": 1, "warmup": 0}, [math.nan]).verdict != gates.PASS
-    assert gates.judge_drift({"output": "x", "max": 1, "samples": 1}, [], []).verdict != gates.PASS
+    for samples in (0, 1):
+        gate = {"output": "x", "max": 1, "samples": samples, "label": "bin"}
+        for counts in ({}, {"good": 0}, {"good": math.nan}):
+            assert gates.judge_drift(gate, counts, counts).verdict != gates.PASS
+            assert gates.judge_drift(gate, counts, {"good": 9}).verdict != gates.PASS
     assert gates.judge_checks({"checks": []}, {}).verdict != gates.PASS
     assert gates.judge_checks({"checks": ["arch"]}, {}).verdict != gates.PASS
     assert not health.SiteJudgement((), ()).healthy

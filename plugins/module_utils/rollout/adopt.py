@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, Dict
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import wave_gates
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, Target, initial
 
 ADOPTED = "rebuilt from the targets' own records"
@@ -36,6 +37,9 @@ def adopted(plan: Plan, state: State, records: Dict[str, Any], now: int) -> Stat
     waves = list(state.waves)
     current = next((number for number, wave in enumerate(plan["waves"])
                     if any(targets[name].state not in s.TERMINAL for name in wave["targets"])), max(0, len(plan["waves"]) - 1))
+    # Whether the gates of a wave passed no target knows; only one that was switched after it proves that they did.
+    if current and wave_gates(plan) and all(targets[name].state in s.BEFORE_SWITCH for name in plan["waves"][current]["targets"]):
+        current -= 1
     for number in range(len(plan["waves"])):
         # The current wave is not taken for approved: nobody remembers who did it.
         asked = number == current and plan["waves"][number]["approval"] and all(

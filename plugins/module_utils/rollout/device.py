@@ -18,7 +18,9 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
     condition,
 )
 from ansible_collections.edgeai.sites.plugins.module_utils.health.nodes import CLOCK_TOLERANCE_SECONDS, clock_offset, judge_node
+from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import is_terminal
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.hands import Device
+from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import TARGET_LABEL
 
 # Whoever needs a line or a device for itself writes who and why into this annotation of the Deployment or the Node.
 LOCK = "edgeai.sites/lock"
@@ -35,13 +37,14 @@ def judge_device(expected: ExpectedTarget, node: Dict[str, Any], evidence: Evide
         return Device(False, evidence.blind or seen.findings[0].found)
     there = evidence.nodes[expected.node]
     deployment = evidence.deployments.get(expected.name)
+    present = has_image(there, digest) or digest in node.get("brought", ())
     return Device(
         True,
         digest=image_of(deployment)[1] if deployment else "",
         lock=_lock(there) or _lock(deployment or {}),
-        present=has_image(there, digest) or digest in node.get("brought", ()),
+        present=present,
         missing=str(node.get("not_brought", "")),
-        checks=_checks(expected, node, there, evidence))
+        checks=_checks(expected, node, there, evidence, present))
 
 
 def has_image(node: Object, digest: str) -> bool:
@@ -65,27 +68,52 @@ def _lock(thing: Object) -> str:
     return f"locked: {text[:200]}" if text else ""
 
 
-def _checks(expected: ExpectedTarget, node: Dict[str, Any], there: Object, evidence: Evidence) -> Dict[str, Optional[bool]]:
-    """preflight: True, False, or None for what this node does not tell."""
-    status = there.get("status", {})
-    pressure, offset = condition(there, "DiskPressure").get("status"), clock_offset(expected.node, evidence)
+def _checks(expected: ExpectedTarget, node: Dict[str, Any], there: Object, evidence: Evidence, present: bool) -> Dict[str, Optional[bool]]:
+    """preflight: True, False, or None for what this node does not tell (yet)."""
+    status, deployment = there.get("status", {}), evidence.deployments.get(expected.name) or {}
+    offset = clock_offset(expected.node, evidence)
     offered = _whole((status.get("allocatable") or {}).get(GPU, "0"))
-    needs_gpu = node.get("gpu", "none") != "none" and _asks_for_gpu(evidence.deployments.get(expected.name) or {})
+    asked = _gpus(deployment) if node.get("gpu", "none") != "none" else 0
     return {
         "arch": status.get("nodeInfo", {}).get("architecture") == node.get("arch"),
-        # EdgeCore tells of no pressure: then its own threshold for images decides.
-        "disk": None if pressure not in ("True", "False") and node.get("runtime") != EDGECORE else pressure != "True",
+        "disk": _has_room(condition(there, "DiskPressure").get("status"), node, present),
         # A GPU that the node offers to pods has a driver that its plugin could load.
-        "driver": not needs_gpu or offered > 0,
-        "gpu_free": not needs_gpu or offered > 0,
-        # Only a renewal that was watched tells the clock; until then nothing speaks against it.
-        "clock": offset is None or abs(offset) <= CLOCK_TOLERANCE_SECONDS,
+        "driver": not asked or offered > 0,
+        "gpu_free": not asked or offered - _gpus_taken(expected, deployment, evidence) >= asked,
+        # Only a renewal that was watched tells the clock. Nodes renew their lease every ten seconds.
+        "clock": None if offset is None else abs(offset) <= CLOCK_TOLERANCE_SECONDS,
     }
 
 
-def _asks_for_gpu(deployment: Object) -> bool:
-    containers = deployment.get("spec", {}).get("template", {}).get("spec", {}).get("containers") or [{}]
-    return GPU in ((containers[0].get("resources") or {}).get("limits") or {})
+def _has_room(pressure: Any, node: Dict[str, Any], present: bool) -> Optional[bool]:
+    """Whether the disk holds the update. An EdgeCore that tells of no pressure has proven it once the image is there."""
+    if pressure in ("True", "False"):
+        return bool(pressure == "False")
+    return True if present and node.get("runtime") == EDGECORE else None
+
+
+def _gpus_taken(expected: ExpectedTarget, deployment: Object, evidence: Evidence) -> int:
+    """GPUs that the new pod cannot have: those of the other workloads on its node, and of its own old pod if both run for a while.
+
+    Pods of others than this collection are not seen; one that took a GPU shows when the new pod finds no place.
+    """
+    rolling = (deployment.get("spec", {}).get("strategy") or {}).get("type") == "RollingUpdate"
+    surges = rolling and str((deployment["spec"]["strategy"].get("rollingUpdate") or {}).get("maxSurge", "25%")) not in ("0", "0%")
+    taken = 0
+    for pod in evidence.pods.values():
+        own = (pod["metadata"].get("labels") or {}).get(TARGET_LABEL) == expected.name
+        if pod.get("spec", {}).get("nodeName") == expected.node and not is_terminal(pod) and (surges or not own):
+            taken += _gpus_of(pod.get("spec") or {})
+    return taken
+
+
+def _gpus(deployment: Object) -> int:
+    return _gpus_of(deployment.get("spec", {}).get("template", {}).get("spec") or {})
+
+
+def _gpus_of(spec: Object) -> int:
+    """What a pod's containers ask for together."""
+    return sum(_whole(((container.get("resources") or {}).get("limits") or {}).get(GPU, "0")) for container in spec.get("containers") or [])
 
 
 def _whole(value: Any) -> int:

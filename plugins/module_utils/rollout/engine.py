@@ -10,28 +10,20 @@ are elsewhere (``decide``, ``admit``, ``reduce``); this only asks them, in an or
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Protocol, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Protocol
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import HEALTHY, PROGRESSING, TargetJudgement
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.admit import Act, admit
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.asking import Asking
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.decide import decide
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.drift import Drift
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.evidence import judge_ready, verified
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import (
-    Before,
-    Exam,
-    Holds,
-    before,
-    full_exam,
-    needs_before,
-    readings,
-    remembered,
-)
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import Holds
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.forecast import soak_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import FAIL, INCONCLUSIVE, PASS, Reading, judge_checks, worst
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.golden import GoldenSet
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.hands import Hands, Question, Refused, Sight
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.hands import Hands, Refused, Sight
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, wave_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.recover import record, recover
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event
@@ -39,8 +31,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import
 # A change that an API did not take is tried again; a node tells of a new image with its next status.
 AGAIN_SECONDS = 3
 IMAGE_SECONDS = 60
-# An expression that is true of every answer: the frames judge the new model, not the inventory's question.
-ANY = "`true`"
+# What a device has not told after some renewals of its lease it will not tell soon.
+CHECK_SECONDS = 30
 TRIES_TOO_MANY = 10000
 # A line of the journal has 64 KiB at most.
 AT_ONCE = 100
@@ -72,11 +64,9 @@ class Engine:
         self._hands = hands
         # Each once, also where several sites share a cluster.
         self._sites = list({id(each): each for each in hands.values()}.values())
-        self._expected = expected
-        self._golden = golden
-        self._holds = holds
+        self._models = Asking(plan["gates"], expected, golden, holds, ledger.events)
         self._watch_wave = watch_wave
-        self._before = _remembered(ledger.events)
+        self._drift = Drift(plan, ledger.events)
         self._last: Dict[str, Reading] = {}
         # Since when a model is asked before its switch, without a result so far.
         self._asking: Dict[str, int] = {}
@@ -119,9 +109,9 @@ class Engine:
         for first in range(0, max(1, len(names)), AT_ONCE):
             self._ledger.append({"type": "adopt", "at": now, "records": {name: own[name] for name in names[first:first + AT_ONCE]}})
         for name in names:
-            old = remembered(own[name].get("before"))
-            if old is not None and name not in self._before:
-                self._note_before(name, own[name]["before"]["digest"], old, {"at": now, "target": name})
+            old = self._models.adopt(name, own[name].get("before"))
+            if old is not None:
+                self._ledger.append({**old, "at": now, "target": name})
         return len(own)
 
     # --- what was begun, and what became of it ---
@@ -224,33 +214,22 @@ class Engine:
             if (target.blocked, target.reason) != ("offline", device.reason):
                 self._ledger.append(event)
             return
-        full = needs_before(self.plan["gates"]) and device.digest != row["digest"] and device.digest != self._before.get(name, ("", None))[0]
-        asked = self._expected[name]
-        exam = self._full(name) if full else Exam(asked["health_path"], (asked["request"],))
-        # The inventory's question comes first: a frame may be one that the old model is known to get wrong.
-        exam = replace(exam, requests=(asked["request"], *exam.requests)) if full else exam
-        sight = self._of(name).see(Question(name, device.digest, asked["expect"], exam, max(target.looked, target.since)))
+        full = device.digest != row["digest"] and self._models.wants_before(name, device.digest)
+        sight = self._of(name).see(self._models.look(name, device.digest, full, max(target.looked, target.since)))
         healthy = _is_healthy(sight)
         if healthy is None and now - self._asking.setdefault(name, now) < self.plan["gates"]["ready"]["timeout"]:
             return  # it is being asked; a model that is just starting is not yet an unhealthy one
-        self._asking.pop(name, None)
         # The check ``baseline`` is the event's ``healthy``: one that is not well is left out, and has not contradicted anything.
         checks = judge_checks(self.plan["gates"]["preflight"], {**(device.checks or {}), "baseline": True})
+        if checks.verdict == INCONCLUSIVE and healthy and now - self._asking.setdefault(name, now) < CHECK_SECONDS:
+            return  # a node's clock is known with the next renewal of its lease
+        self._asking.pop(name, None)
         if full and healthy and sight.answers is not None:
-            self._remember_before(name, act, device.digest, replace(sight.answers, answers=sight.answers.answers[1:], times=sight.answers.times[1:]),
-                                  now)
+            self._ledger.append({**self._models.remember(name, device.digest, sight.answers), "at": now, "target": name, "attempt": act["attempt"]})
         lock = device.lock or (f"preflight {checks.found}" if checks.verdict == INCONCLUSIVE else "")
         self._ledger.append({**event, "digest": device.digest, "healthy": bool(healthy), "present": device.present,
                              "lock": bool(lock), "reason": lock or "; ".join(sight.judgement.reasons),
                              **({"reject": f"preflight {checks.found}"} if checks.verdict == FAIL else {})})
-
-    def _remember_before(self, name: str, act: Act, digest: str, answers: Any, now: int) -> None:
-        old = before(self.plan["gates"], self._golden, answers, self._holds)
-        self._note_before(name, digest, old, {"at": now, "target": name, "attempt": act["attempt"]})
-
-    def _note_before(self, name: str, digest: str, old: Before, common: Event) -> None:
-        self._before[name] = digest, old
-        self._ledger.append({"type": "before", **common, "digest": digest, "right": old.right, "asked": old.asked, "times": list(old.times)})
 
     def _watch(self, name: str, now: int) -> None:
         """Read the gates of what is under way, and write down what is decided by them: a pass, or a failure."""
@@ -259,48 +238,59 @@ class Engine:
         until = target.since + (soak_of(self.plan, wave_of(self.plan, self.state, name)) if soaking else 0)
         if self._of(name).asked_for(name) != (target.previous if back else row["digest"]):
             return  # not done yet, not seen yet, or somebody else's doing: see _catch_up_with_devices
-        asked = self._expected[name]
         if back:
-            question = Question(name, target.previous, asked["expect"], Exam(asked["health_path"], (asked["request"],)), target.since)
+            question = self._models.way_back(name, target.previous, target.since)
         else:
-            expect = ANY if "golden" in self.plan["gates"] else asked["expect"]
             # While it soaks the model is left to its work; it is asked again at the end.
-            question = Question(name, row["digest"], expect, self._full(name), until if now >= until else 0)
+            question = self._models.verify(name, row["digest"], until if now >= until else 0)
         sight = self._of(name).see(question)
         rows = [judge_ready(sight.judgement, question.digest, now, target.since)]
         if rows[0].verdict == INCONCLUSIVE and target.state == s.VERIFYING and now - target.since >= self.plan["gates"]["ready"]["timeout"]:
             rows = [Reading("ready", FAIL, f"{rows[0].found}; not within {self.plan['gates']['ready']['timeout']} s", rows[0].wanted)]
         if rows[0].verdict == PASS and not back:
-            # Of the image that it would go back to, and of no other.
-            digest, old = self._before.get(name, ("", Before()))
-            rows += readings(self.plan["gates"], self._golden, sight.answers, old if digest == target.previous else Before(), self._holds)
+            rows += self._models.readings(name, target.previous, sight.answers)
         verdict = worst(reading.verdict for reading in rows)
         open_rows = [reading for reading in rows if reading.verdict != PASS]
         if open_rows:
             self._last[name] = open_rows[0]
         if verdict == FAIL or (verdict == PASS and sight.answers is not None and now >= until):
             event = verified(name, target.attempt, sight.judgement, rows, sight.answers.at if verdict == PASS else now, now)
-            self._ledger.append({**event, "type": "rolled_back"} if back else event)
+            if back:
+                self._ledger.append({**event, "type": "rolled_back"})
+            else:
+                counted = sight.answers.outputs if verdict == PASS and soaking and sight.answers else None
+                self._note({**event, **({"outputs": counted.row()} if counted else {})})
 
     def _gate(self, act: Act, now: int) -> None:
-        found = self._watch_wave(self.plan, self.state) if self._watch_wave else []
+        drift = self._drift.read(self.state, lambda name: self._models.counted_before(name, self.state.targets[name].previous))
+        found = (self._watch_wave(self.plan, self.state) if self._watch_wave else []) + drift
         verdict = worst(reading.verdict for reading in found)
         rows = [reading.row() for reading in found]
         wave = self.state.waves[act["wave"]]
-        if verdict != wave.gate or verdict == FAIL:
+        # While it holds, the last counts are what its end is explained with.
+        news = any(reading.row() not in wave.gates for reading in drift)
+        if verdict != wave.gate or verdict == FAIL or news:
             self._ledger.append({"type": "gate", "at": now, "wave": act["wave"], "verdict": verdict, "gates": rows})
+        if INCONCLUSIVE in (reading.verdict for reading in drift):
+            self._count_again(now)
+
+    def _count_again(self, now: int) -> None:
+        """What was not enough becomes more with time."""
+        names, since = self._drift.due(self.state, now)
+        for name in names:
+            sight = self._of(name).see(self._models.recount(name, self.plan["targets"][name]["digest"], since))
+            if _is_healthy(sight) and sight.answers is not None and sight.answers.outputs is not None:
+                self._note({"type": "counted", "at": now, "target": name, "seen": sight.answers.at, "outputs": sight.answers.outputs.row()})
+
+    def _note(self, event: Event) -> None:
+        self._ledger.append(event)
+        self._drift.note(event)
 
     # --- the rest ---
 
-    def _full(self, name: str) -> Exam:
-        asked = self._expected[name]
-        return full_exam(self.plan["gates"], self._golden, asked["health_path"], asked["request"])
-
     def _record(self, name: str) -> Dict[str, Any]:
         """What the workload of a target carries: what became of it, and what its model before was worth."""
-        digest, old = self._before.get(name, ("", None))
-        known = {"before": {"digest": digest, "right": old.right, "asked": old.asked, "times": list(old.times)}} if old else {}
-        return {**record(self.plan, self.state, name), **known}
+        return {**record(self.plan, self.state, name), **self._models.record(name)}
 
     def _of(self, name: str) -> Hands:
         return self._hands[self.plan["targets"][name]["site"]]
@@ -338,9 +328,3 @@ def _is_healthy(sight: Sight) -> Optional[bool]:
     if judgement.state == PROGRESSING or judgement.probe_wanted and not judgement.final:
         return None
     return False
-
-
-def _remembered(events: Iterable[Event]) -> Dict[str, Tuple[str, Before]]:
-    """What models answered before their switch, as far as the journal has it: the newest of each target, with its digest."""
-    found = {event["target"]: (event["digest"], remembered(event)) for event in events if event.get("type") == "before"}
-    return {name: (digest, old) for name, (digest, old) in found.items() if old is not None}

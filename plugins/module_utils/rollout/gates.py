@@ -13,9 +13,10 @@ from __future__ import annotations
 import math
 import operator
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence
 
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.stats import fraction, percentile, psi
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.counters import CUMULATIVE
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.stats import fraction, percentile, psi, psi_of_chance
 
 PASS = "pass"
 INCONCLUSIVE = "inconclusive"
@@ -135,16 +136,34 @@ def judge_query(gate: Dict[str, Any], values: Sequence[Optional[float]]) -> Read
     return Reading("prometheus", PASS if len(read) >= gate["count"] else INCONCLUSIVE, found, wanted)
 
 
-def judge_drift(gate: Dict[str, Any], expected: Sequence[int], found: Sequence[int]) -> Reading:
-    """drift of an output: histograms (counts by bin) of the old and of the new model."""
-    wanted = f"PSI of {gate['output']} at most {gate['max']} with {gate['samples']} samples of each"
-    if min(sum(expected), sum(found)) < gate["samples"]:
-        return Reading("drift", INCONCLUSIVE, f"{sum(expected)} and {sum(found)} samples", wanted)
-    try:
-        value = psi(expected, found)
-    except ValueError as error:
-        return Reading("drift", ERROR, str(error), wanted)
-    return Reading("drift", FAIL if value > gate["max"] else PASS, f"PSI {value:.3f}", wanted)
+def drift_rule(gate: Dict[str, Any]) -> str:
+    """Return what the gate drift wants, in words."""
+    return f"PSI of {gate['output']} at most {gate['max']} with {gate['samples']} samples of each"
+
+
+def judge_drift(gate: Dict[str, Any], expected: Mapping[str, float], found: Mapping[str, float]) -> Reading:
+    """drift of an output: histograms (counts by bin) of the old and of the new model.
+
+    A sample in which chance alone may exceed ``max`` tells nothing, however large it is.
+    """
+    wanted = drift_rule(gate)
+    if not all(_is_time(number) for number in [*expected.values(), *found.values()]):
+        return Reading("drift", ERROR, "found counts that are no numbers", wanted)
+    bins = sorted(name for name in {*expected, *found} if expected.get(name, 0) or found.get(name, 0))
+    # Weighted counts are fractions whose sum is a whole number but for the last digit.
+    first, second = (int(round(sum(counts.values()), 6)) for counts in (expected, found))
+    if min(first, second) < max(1, gate["samples"]):
+        return Reading("drift", INCONCLUSIVE, f"{first} and {second} samples", wanted)
+    if gate["label"] == CUMULATIVE and set(expected) != set(found):
+        return Reading("drift", ERROR, "the models count with other bounds, which cannot be compared", wanted)
+    chance = psi_of_chance(len(bins), first, second)
+    if chance > gate["max"]:
+        return Reading("drift", INCONCLUSIVE, f"{first} and {second} samples in {len(bins)} bins: a PSI of {chance:.3f} may be chance", wanted)
+    before, after = [expected.get(name, 0) for name in bins], [found.get(name, 0) for name in bins]
+    value = psi(before, after)
+    moved = sorted(zip(bins, before, after), key=lambda row: (-abs(row[2] / second - row[1] / first), row[0]))[:3]
+    text = ", ".join(f"{name} {100 * old / first:.1f} % -> {100 * new / second:.1f} %" for name, old, new in moved)
+    return Reading("drift", FAIL if value > gate["max"] else PASS, f"PSI {value:.3f} of {first} and {second} samples; most moved: {text}", wanted)
 
 
 def judge_command(gate: Dict[str, Any], code: Optional[int], output: str = "") -> Reading:

@@ -152,4 +152,5 @@ def _notes(targets: Dict[str, Dict[str, Any]]) -> List[str]:
     for target in targets.values():
         for key in target["unproven"]:
             counts[key] = counts.get(key, 0) + 1
-    return [f"{key} of {count} targets is not known here; each device is asked before its switch" for key, count in sorted(counts.items())]
+    return [f"{key} of {count} targets is not known, so nobody compares it; say it in their hosts' rollout_plan_{key}"
+            for key, count in sorted(counts.items())]

@@ -47,7 +47,7 @@ GATE_DEFAULTS: Dict[str, Dict[str, Any]] = {
     "http": {"consecutive": 3},
     "golden": {"warmup": 8, "max_drop": 1},
     "latency": {"warmup": 10},
-    "drift": {"samples": 500},
+    "drift": {"samples": 500, "metric": "edgeai_outputs_total", "label": "bin", "path": "/metrics"},
     "prometheus": {"interval": "60s", "count": 10, "max_failed": 1},
     "command": {"timeout": "60s"},
 }

@@ -44,6 +44,9 @@ DURATION = _text(r"[1-9][0-9]{0,5}[smhd]", "a duration with its unit: 45s, 10m, 
 DATE = _text(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "a date in quotes, \"YYYY-MM-DD\"")
 DIGEST = _text("sha256:[0-9a-f]{64}", "sha256: and 64 hexadecimal digits")
 IDENTITY = _text(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?", "lower-case letters, digits, dashes and dots, 63 at most")
+PATH = {"type": "string", "pattern": "^/", "description": "a path that begins with /"}
+METRIC = _text("[a-zA-Z_:][a-zA-Z0-9_:]*", "the name of a Prometheus metric as its series have it, such as edgeai_outputs_total")
+LABEL = _text("[a-zA-Z_][a-zA-Z0-9_]*", "the name of a label of a Prometheus metric, such as bin")
 IMAGE = _text(
     r"[a-z0-9]([-a-z0-9._]*[a-z0-9])?:[A-Za-z0-9_][-A-Za-z0-9_.]*",
     "<artifact name>:<artifact version> of an image in the bundle, such as vision:2",
@@ -144,7 +147,7 @@ GATES = _mapping(
             "items": {"enum": ["driver", "arch", "disk", "gpu_free", "clock", "baseline"]}}}),
         "ready": _mapping({"timeout": DURATION}),
         "http": _mapping(
-            {"path": {"type": "string", "pattern": "^/", "description": "a path that begins with /"}, "expression": TEXT,
+            {"path": PATH, "expression": TEXT,
              "consecutive": COUNT},
             required=("path", "expression")),
         "golden": _mapping(
@@ -156,7 +159,10 @@ GATES = _mapping(
             {"name": NAME, "query": TEXT, "op": {"enum": ["<", "<=", ">", ">="]}, "value": {"type": "number"},
              "interval": DURATION, "count": COUNT, "max_failed": LIMIT},
             required=("name", "query", "op", "value"))},
-        "drift": _mapping({"output": TEXT, "max": POSITIVE, "samples": COUNT}, required=("output", "max")),
+        "drift": _mapping(
+            {"output": TEXT, "max": POSITIVE, "samples": COUNT, "metric": METRIC, "label": LABEL, "path": PATH,
+             "port": _number(1, 65535, "a port")},
+            required=("output", "max")),
         "command": {"type": "array", "items": _mapping(
             {"name": NAME, "argv": {"type": "array", "items": TEXT, "minItems": 1}, "timeout": DURATION},
             required=("name", "argv"))},

@@ -26,7 +26,7 @@ def percentile(samples: Sequence[float], percent: int) -> float:
     return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
 
 
-def psi(expected: Sequence[int], found: Sequence[int]) -> float:
+def psi(expected: Sequence[float], found: Sequence[float]) -> float:
     """Return the population stability index of two histograms with the same bins; 0 means the same shape.
 
     PSI = sum (f - e) ln(f / e) over the shares of each bin. Half a count is added to each bin of both, so that an empty bin
@@ -38,11 +38,24 @@ def psi(expected: Sequence[int], found: Sequence[int]) -> float:
     return sum((new - old) * math.log(new / old) for old, new in zip(first, second))
 
 
+def psi_of_chance(bins: int, first: float, second: float) -> float:
+    """Return the index that two samples of one distribution exceed only once in twenty times.
+
+    PSI / (1/n + 1/m) has about the chi-squared distribution with bins - 1 degrees of freedom (Yurdakul, 2018), so its mean is about
+    (bins - 1) (1/n + 1/m). The 95 % quantile is that of Wilson and Hilferty.
+    """
+    free = bins - 1
+    if free < 1:
+        return 0.0
+    part = 2 / (9 * free)
+    return free * (1 - part + 1.645 * math.sqrt(part)) ** 3 * (1 / first + 1 / second)
+
+
 def fraction(value: float) -> Fraction:
     """Return the decimal that was written: 0.985 is 985/1000, not the nearest binary number."""
     return Fraction(str(value))
 
 
-def _shares(counts: Sequence[int]) -> List[float]:
+def _shares(counts: Sequence[float]) -> List[float]:
     total = sum(counts) + len(counts) / 2
     return [(count + 0.5) / total for count in counts]

@@ -133,7 +133,7 @@ def fit_of(candidate: Candidate, gpus_asked: int) -> Fit:
 
 
 def unproven(candidate: Candidate) -> List[str]:
-    """Return the requirements that nothing is known about yet: the device itself is asked before its switch."""
+    """Return the requirements that nothing is known about: no check before a switch compares them."""
     facts, requires = candidate.node.get("facts", {}), candidate.wanted["requires"]
     return [key for key in ("cuda", "jetpack", "gpu_memory_mib") if key in requires and not facts.get(key)]
 

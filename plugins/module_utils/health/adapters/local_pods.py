@@ -50,6 +50,11 @@ def fetch(address: str, port: int, path: str, seconds: float) -> Any:
     return _request(address, port, "GET", path, None, seconds, MAX_ANSWER_BYTES)
 
 
+def text(address: str, port: int, path: str, limit: int, seconds: float) -> str:
+    """Return the text at a path of a pod, as a server shows its metrics. Raises LocalError."""
+    return _read(address, port, "GET", path, None, seconds, limit).decode("utf-8", "replace")
+
+
 def infer(address: str, port: int, model: str, request: Any, seconds: float) -> Any:
     """Return what a model of the Open Inference Protocol answers to one request. Raises LocalError."""
     return _request(address, port, "POST", "/v2/models/%s/infer" % quote(model), request, seconds, MAX_ANSWER_BYTES)
@@ -78,6 +83,15 @@ def _modified(path: str) -> float:
 
 
 def _request(host: str, port: int, method: str, path: str, document: Optional[Any], seconds: float, limit: int) -> Any:
+    data = _read(host, port, method, path, document, seconds, limit)
+    try:
+        # The Open Inference Protocol tells ``ready`` with a status alone.
+        return json.loads(data.decode("utf-8")) if data.strip() else True
+    except ValueError as error:
+        raise LocalError("%s:%d%s: the answer is not JSON" % (host, port, path)) from error
+
+
+def _read(host: str, port: int, method: str, path: str, document: Optional[Any], seconds: float, limit: int) -> bytes:
     # http.client and not urllib: no proxy of the environment may stand between a node and its own pods.
     connection = http.client.HTTPConnection(host, port, timeout=seconds)
     try:
@@ -93,8 +107,4 @@ def _request(host: str, port: int, method: str, path: str, document: Optional[An
         raise LocalError("%s:%d%s answered %d: %s" % (host, port, path, answer.status, data[:200].decode("utf-8", "replace")))
     if len(data) > limit:
         raise LocalError("%s:%d%s: the answer is larger than %d bytes" % (host, port, path, limit))
-    try:
-        # The Open Inference Protocol tells ``ready`` with a status alone.
-        return json.loads(data.decode("utf-8")) if data.strip() else True
-    except ValueError as error:
-        raise LocalError("%s:%d%s: the answer is not JSON" % (host, port, path)) from error
+    return data

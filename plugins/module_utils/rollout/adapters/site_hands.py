@@ -19,6 +19,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.model import E
 from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import container_id
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import ApiError, KubeApi
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.watch import Watcher
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.counters import MAX_BYTES
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.device import image_of, judge_device
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import Answers, examine
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.hands import Device, Hands, Question, Refused, Sight
@@ -144,11 +145,15 @@ class ByProxy:
         self._seconds = seconds
 
     def __call__(self, question: Question, expected: ExpectedTarget, pod: Object) -> Answers:
-        proxy = "/api/v1/namespaces/%s/pods/http:%s:%d/proxy" % (quote(self._namespace), quote(pod["metadata"]["name"]), expected.port)
+        proxy = self._proxy(pod, expected.port)
         infer = "%s/v2/models/%s/infer" % (proxy, quote(expected.model))
         return examine(
             question.exam, lambda path: self._document(proxy + path), lambda request: self._api.post(infer, request, self._seconds, MAX_ANSWER_BYTES),
+            lambda counter: self._api.text(self._proxy(pod, counter.port or expected.port) + counter.path, {}, MAX_BYTES, self._seconds),
             time.perf_counter, container_id(pod), int(time.time()))
+
+    def _proxy(self, pod: Object, port: int) -> str:
+        return "/api/v1/namespaces/%s/pods/http:%s:%d/proxy" % (quote(self._namespace), quote(pod["metadata"]["name"]), port)
 
     def _document(self, path: str) -> Any:
         """JSON, or true for an answer without a body: the Open Inference Protocol answers ``ready`` with a status alone."""

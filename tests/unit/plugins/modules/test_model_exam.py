@@ -53,6 +53,20 @@ def test_it_asks_everything_in_its_order(node, run):
                           *[(*infer, ONE)] * 3, (*infer, ONE), (*infer, TWO)]
 
 
+COUNTER = {"output": "class", "metric": "edgeai_outputs_total", "label": "bin", "path": "/metrics"}
+
+
+@pytest.mark.parametrize(("answer", "outputs"), [
+    ((200, b'# TYPE edgeai_outputs_total counter\nedgeai_outputs_total{output="class",bin="good"} 7\n'), {"bins": {"good": 7}, "problem": ""}),
+    ((404, b"nothing here"), None), ((200, b"x" * (1 << 20) + b"y"), None), ((200, b"\xff\xfe"), None)])
+def test_it_reads_the_counter_of_outputs(node, run, answer, outputs):
+    node.runs()
+    node.model["/metrics"] = answer
+    said = run(counter=COUNTER)
+    assert said["error"] == "" and len(said["answers"]) == 2, "whatever becomes of the counter"
+    assert said["outputs"] == outputs if outputs else said["outputs"]["problem"] and said["outputs"]["bins"] == {}
+
+
 def test_a_container_of_another_image_is_not_asked(node, run):
     node.runs(digest=c.OLD)
     said = run()

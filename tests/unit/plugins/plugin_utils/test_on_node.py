@@ -11,11 +11,13 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleError
 
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.counters import Counted, Counter
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import Answers, Exam
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.hands import Question
 from ansible_collections.edgeai.sites.plugins.plugin_utils.on_node import ByNode
@@ -103,6 +105,16 @@ def test_the_whole_exam_reaches_the_node():
         "namespace": "edgeai-plant", "target": c.TARGET, "digest": c.NEW, "port": 8080, "model": "vision", "health_path": "/health",
         "http_path": "/ready", "http_turns": 2, "warm_ups": 3, "requests": [{"inputs": [1]}, {"inputs": [2]}], "probe_timeout": 10}
     assert found == Answers(CONTAINER, found.at, health=c.WELL, http=(True, True), answers=(c.RIGHT, c.WRONG), times=(1.5, 2.5))
+
+
+def test_a_counter_is_read_there_and_comes_back_as_counts():
+    node = Node(outputs={"bins": {"good": 7}, "problem": ""})
+    question = replace(QUESTION, exam=replace(EXAM, counter=Counter("class", "edgeai_outputs_total", "bin", "/metrics")))
+    found = ByNode(node, "edgeai-plant", 10)(question, c.expected(), POD)
+    assert node.arguments["counter"] == {"output": "class", "metric": "edgeai_outputs_total", "label": "bin", "path": "/metrics", "port": 0}
+    assert found.outputs == Counted({"good": 7})
+    node.said["outputs"] = {"bins": {"good": "many"}}
+    assert ByNode(node, "edgeai-plant", 10)(question, c.expected(), POD).outputs.problem
 
 
 @pytest.mark.parametrize("said, why", [

@@ -90,7 +90,3 @@ def test_a_command_that_asked_to_wait_is_not_run_at_once_again(tmp_path):
     for _turn in range(3):
         gates.read(plan, initial(plan))
     assert (tmp_path / "seen").read_text() == ".\n"
-
-
-def test_the_gate_that_nobody_can_read_says_so(tmp_path):
-    assert read(tmp_path, drift={"output": "class", "max": 0.2}).verdict == "error"

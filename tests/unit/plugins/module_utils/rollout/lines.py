@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import FAILED, HEALTHY, PROGRESSING, Finding, TargetJudgement
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.counters import Counted
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.engine import Engine
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import Answers
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.golden import Frame, GoldenSet
@@ -33,6 +34,7 @@ class Line:
         self.since = -LOAD_SECONDS
         self.switches, self.records = [], []
         self.present, self.lock, self.online = True, "", True
+        self.old_frames, self.clock_known = 10000, 0
 
 
 class Site(Hands):
@@ -56,6 +58,8 @@ class Site(Hands):
         if not line.online:
             return Device(False, "its node is away")
         checks = dict.fromkeys(("arch", "driver", "disk", "gpu_free", "clock"), True)
+        if self.now < line.clock_known:
+            checks["clock"] = None
         if line.fault == "full":
             checks["disk"] = False
         return Device(True, digest=line.digest, lock=line.lock, present=line.present, checks=checks,
@@ -76,10 +80,20 @@ class Site(Hands):
         if self.now - self.asked[key] < ANSWER_SECONDS:
             return Sight(_judged(question.name, PROGRESSING, "its model was not asked yet", line.digest, probe_wanted=True))
         right = faulty != "wrong"
+        outputs = self._outputs(line, faulty, self.asked[key]) if question.exam.counter else None
         count = len(question.exam.requests)
         answers = Answers(f"{line.digest}@{line.since}", self.asked[key], health={}, http=tuple({"right": True} for _turn in range(question.exam.http_turns)),
-                          answers=tuple({"right": right} for _request in range(count)), times=(900.0 if faulty == "slow" else 20.0,) * count)
+                          answers=tuple({"right": right} for _request in range(count)), times=(900.0 if faulty == "slow" else 20.0,) * count, outputs=outputs)
         return Sight(_judged(question.name, HEALTHY, "", line.digest), answers)
+
+    @staticmethod
+    def _outputs(line, faulty, at):
+        """A frame a second since the container's start; one in ten has a scratch, and the model that drifts sees one in two."""
+        if faulty == "uncounted":
+            return Counted(problem="/metrics answered 404")
+        frames = line.old_frames if line.digest != line.new else max(0, at - line.since) // (20 if faulty == "rare" else 1)
+        scratches = frames // (2 if faulty == "drifted" else 10)
+        return Counted({"good": frames - scratches, "scratch": scratches})
 
     def switch(self, name, digest, version, record):
         line = self.lines[name]

@@ -27,16 +27,27 @@ def node(arch="amd64", images=(DIGEST,), gpus=None, annotations=None, **conditio
     return made
 
 
-def workload(gpu=False, annotations=None):
+def workload(gpu=False, annotations=None, strategy=None):
     made = cluster.deployment(digest=cluster.OLD)
     made["metadata"]["annotations"].update(annotations or {})
     if gpu:
         made["spec"]["template"]["spec"]["containers"][0]["resources"] = {"limits": {"nvidia.com/gpu": "1"}}
+    made["spec"]["strategy"] = strategy or {"type": "Recreate"}
     return made
 
 
-def judged(there=None, target=None, **inventory):
-    evidence = cluster.evidence(nodes=[there or node()], deployments=[target or workload()])
+def taker(name=cluster.TARGET, gpus="1", **more):
+    """A pod that has a GPU."""
+    made = cluster.pod(name=name, **more)
+    made["spec"]["containers"] = [{"resources": {"limits": {"nvidia.com/gpu": gpus}}}, {}, {"resources": {"limits": None}}]
+    return made
+
+
+RENEWED = {cluster.NODE: 4.0}
+
+
+def judged(there=None, target=None, pods=(), lease_ages=RENEWED, **inventory):
+    evidence = cluster.evidence(nodes=[there or node()], deployments=[target or workload()], pods=list(pods), lease_ages=lease_ages)
     return judge_device(cluster.expected(), {**NODE, **inventory}, evidence, DIGEST)
 
 
@@ -53,7 +64,11 @@ def test_one_that_is_away_says_nothing_more():
 
 @pytest.mark.parametrize(("there", "inventory", "wrong"), [
     (node(arch="arm64"), {}, {"arch": False}), (node(DiskPressure="True"), {}, {"disk": False}), (node(DiskPressure="Unknown"), {}, {"disk": None}),
-    (node(DiskPressure="Unknown"), {"runtime": "edgecore"}, {}),
+    (node(DiskPressure="Unknown"), {"runtime": "edgecore"}, {}), (node(DiskPressure="True"), {"runtime": "edgecore"}, {"disk": False}),
+    # An EdgeCore that tells of no pressure has room as soon as the image is there, and not before.
+    (node(DiskPressure="Unknown", images=()), {"runtime": "edgecore"}, {"disk": None}),
+    (node(DiskPressure="Unknown", images=()), {"runtime": "edgecore", "brought": [DIGEST]}, {}),
+    (node(DiskPressure="Unknown", images=()), {"brought": [DIGEST]}, {"disk": None}),
 ])
 def test_what_contradicts_and_what_is_not_told(there, inventory, wrong):
     assert judged(there, **inventory).checks == {**{"arch": True, "disk": True, "driver": True, "gpu_free": True, "clock": True}, **wrong}
@@ -64,6 +79,28 @@ def test_what_contradicts_and_what_is_not_told(there, inventory, wrong):
 def test_a_workload_that_asks_for_a_gpu_needs_a_node_that_offers_one(gpu, asks, offered, given):
     checks = judged(node(gpus=offered), workload(gpu=asks), gpu=gpu).checks
     assert checks["driver"] is given and checks["gpu_free"] is given
+
+
+SURGE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}
+IN_PLACE = {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+
+
+@pytest.mark.parametrize(("offered", "strategy", "pods", "free"), [
+    (1, None, [taker()], True), (1, IN_PLACE, [taker()], True), (1, SURGE, [taker()], False), (2, SURGE, [taker()], True),
+    (1, {"type": "RollingUpdate"}, [taker()], False), (1, None, [taker("other")], False), (2, None, [taker("other")], True),
+    (2, None, [taker("other", "2")], False), (1, None, [taker("other", deleting=True)], False),
+    (1, None, [taker("other", node="camera-b")], True), (1, None, [taker("other", phase="Succeeded")], True), (1, None, [cluster.pod(name="other")], True),
+])
+def test_a_gpu_is_free_when_no_other_pod_of_ours_has_it(offered, strategy, pods, free):
+    for runtime in ("k3s_agent", "edgecore"):
+        checks = judged(node(gpus=offered), workload(gpu=True, strategy=strategy), pods, gpu="dgpu", runtime=runtime).checks
+        assert (checks["driver"], checks["gpu_free"]) == (True, free)
+
+
+@pytest.mark.parametrize(("lease_ages", "clock"), [({cluster.NODE: 4.0}, True), ({}, None), ({cluster.NODE: 0.0}, True), ({"other": 4.0}, None),
+                                                   ({cluster.NODE: 30.0}, False)])
+def test_a_clock_is_known_by_a_renewal_that_was_watched(lease_ages, clock):
+    assert judged(lease_ages=lease_ages).checks["clock"] is clock
 
 
 @pytest.mark.parametrize("where", ["node", "workload"])

@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import engine as turns
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.counters import Counted
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import Reading
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.report import summarise
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.lines import Killed, Memory, Site, engine, run
@@ -129,6 +130,16 @@ class TestWaiting:
         assert ledger.state.targets[A].blocked == "lock" and "cleaning" in ledger.state.targets[A].reason
         site.lines[A].lock = ""
         assert run(plan, site, ledger).status == s.DONE
+
+    @pytest.mark.parametrize(("seconds", "told"), [(20, 1), (40, 2)])
+    def test_what_a_device_tells_in_a_moment_is_waited_for_without_a_word(self, seconds, told):
+        plan = planned()
+        site, ledger = Site(plan), Memory(plan)
+        site.lines[A].clock_known = site.now + seconds
+        state = run(plan, site, ledger)
+        assert state.status == s.DONE and ledger.of("switch_intent", A)[0]["at"] >= site.lines[A].clock_known
+        locked = [event for event in ledger.of("look", A) if event["lock"]]
+        assert len(locked) == told - 1 and all("not known: clock" in event["reason"] for event in locked)
 
     def test_a_node_that_is_away_is_deferred_and_catches_up(self):
         plan = planned(budgets={"max_unavailable": {"site": 3}, "max_deferred_percent": 100}, timeouts={"lock": "5m"})
@@ -252,6 +263,86 @@ class TestGatesOfAWave:
         assert state.status == status
         # An error holds it, as a gate that cannot be told does, until its time is over.
         assert ledger.of("gate")[0]["verdict"] == verdict
+
+
+class TestDrift:
+    """Every golden answer of these models is right, and every line is well."""
+
+    GATES = {**GATES, "drift": {"output": "class", "max": 0.2, "samples": 200}}
+
+    def carried_out(self, faults=None, **changes):
+        return rolled(faults, gates=self.GATES, **changes)
+
+    def test_a_model_that_sees_what_the_one_before_saw_passes_with_its_numbers(self):
+        _site, ledger, state = self.carried_out()
+        assert state.status == s.DONE
+        (row,) = ledger.of("gate")[0]["gates"]
+        assert row["gate"] == "drift vision" and row["verdict"] == "pass" and "of 10000 and " in row["found"] and "scratch 10.0 % -> " in row["found"]
+        assert ledger.of("before", A)[0]["outputs"] == {"bins": {"good": 9000, "scratch": 1000}, "problem": ""}
+        assert not ledger.of("counted"), "enough was counted at once"
+
+    @pytest.mark.parametrize(("stop", "end", "runs"), [("hold", s.PAUSED, [FRESH]), ("rollback_wave", s.ABORTED, [FRESH, OLD])])
+    def test_one_that_sees_other_things_is_stopped_and_what_follows_is_the_releases_choice(self, stop, end, runs):
+        site, ledger, state = self.carried_out({"n1": "drifted"}, on_failure={"stop": stop})
+        assert state.status == end and site.lines[A].switches == runs
+        assert [site.lines[name].switches for name in (B, C)] == [[], []], "nobody else gets it"
+        assert {row["verdict"] for event in ledger.of("verified", A) for row in event["gates"]} == {"pass"}
+        assert "scratch 10.0 % -> 49.8 %" in state.waves[0].gates[0]["found"]
+        assert "failed" in state.stopped
+
+    def test_what_is_counted_too_rarely_is_counted_again_until_it_is_enough(self):
+        _site, ledger, state = self.carried_out({"n1": "rare"}, timeouts={"hold": "2h"})
+        counted = ledger.of("counted", A)
+        assert state.status == s.DONE and 50 < len(counted) < 80, "once a minute"
+        verdicts = [event["verdict"] for event in ledger.of("gate") if event["wave"] == 0]
+        assert set(verdicts[:-1]) == {"inconclusive"} and verdicts[-1] == "pass"
+
+    def test_too_few_at_the_deadline_fail_and_the_last_count_says_why(self):
+        _site, ledger, state = self.carried_out({"n1": "rare"}, timeouts={"hold": "10m"})
+        assert state.status == s.PAUSED and state.waves[0].gate == "fail"
+        assert "10000 and 43 samples" in state.waves[0].gates[0]["found"], "15 were counted in its soak, and more each minute"
+
+    @pytest.mark.parametrize(("frames", "fault", "words"), [(150, "", "150 and 313 samples"), (10000, "uncounted", "/metrics answered 404")])
+    def test_a_model_that_was_not_counted_never_passes(self, frames, fault, words):
+        plan = planned(gates=self.GATES, timeouts={"hold": "5m"})
+        site, ledger = Site(plan, n1=fault), Memory(plan)
+        site.lines[A].old_frames = frames
+        state = run(plan, site, ledger)
+        assert state.status == s.PAUSED and not site.lines[B].switches
+        assert words in [event["gates"][0]["found"] for event in ledger.of("gate")][0]
+
+    @pytest.mark.parametrize("fault", ["", "drifted"])
+    def test_whoever_comes_after_one_that_died_comes_to_the_same_verdict(self, fault):
+        plan = planned(gates=self.GATES)
+        first = Memory(plan)
+        found = run(plan, Site(plan, n1=fault), first)
+        for kill_at in range(1, len(first.events), 3):
+            site, ledger = Site(plan, n1=fault), Memory(plan, kill_at=kill_at)
+            with pytest.raises(Killed):
+                run(plan, site, ledger)
+            state = run(plan, site, Memory(plan, ledger.events))
+            assert (state.status, state.waves[0].gate) == (found.status, found.waves[0].gate), kill_at
+
+    def test_a_ledger_that_was_lost_finds_the_count_of_the_model_before_on_the_line_and_counts_the_new_one_again(self):
+        plan = planned(gates=self.GATES)
+        site, ledger = Site(plan, n1="drifted"), Memory(plan)
+        while not ledger.state.waves[0].gate and ledger.state.targets[A].state != s.SUCCEEDED:
+            run(plan, site, ledger, seconds=1)
+        found = Memory(plan)
+        engine(plan, site, found).adopt(site.now)
+        found.append({"type": "resume", "at": site.now, "by": "eva"})
+        state = run(plan, site, found)
+        assert state.status == s.PAUSED and state.waves[0].gate == "fail" and not site.lines[B].switches
+
+    def test_what_an_attempt_before_was_counted_for_is_void(self):
+        plan = planned(gates=self.GATES)
+        site, ledger = Site(plan), Memory(plan)
+        run(plan, site, ledger, seconds=400)
+        passed = ledger.of("verified", A)[-1]
+        again = {**passed, "attempt": 2}
+        del again["outputs"]
+        drift = turns.Drift(plan, [passed, again])
+        assert drift.read(ledger.state, lambda _name: Counted({"good": 900}))[0].verdict == "inconclusive"
 
 
 def test_a_record_that_is_there_is_not_written_again():

@@ -10,6 +10,7 @@ import json
 
 import pytest
 
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.counters import Counted, Counter
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import (
     Answers,
@@ -24,6 +25,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import (
 )
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.golden import MAX_BYTES, choose, digest_of, load_set
 
+DRIFT = {"output": "class", "max": 0.2, "samples": 9, "metric": "edgeai_outputs_total", "label": "bin", "path": "/metrics"}
+COUNTER = Counter("class", "edgeai_outputs_total", "bin", "/metrics")
 FRAME = {"name": "f", "request": {"inputs": [{"name": "seed"}]}, "expect": "right"}
 
 
@@ -94,13 +97,33 @@ class TestExams:
         asked, ticks = [], iter(range(100))
         exam = full_exam(gates(), golden(), "/health", {})
         answers = examine(exam, lambda path: asked.append(path) or {"ready": True}, lambda request: asked.append(request) or {"right": True},
-                          lambda: next(ticks), "c1", 7)
+                          asked.append, lambda: next(ticks), "c1", 7)
         assert asked[:3] == ["/health", "/ready", "/ready"] and asked[3:6] == [exam.requests[0]] * 3 and asked[6:] == list(exam.requests)
         assert answers.times == (1000.0,) * 7 and (answers.container, answers.at, len(answers.answers)) == ("c1", 7, 7)
+        assert answers.outputs is None
+
+    def test_outputs_are_read_before_anything_is_asked_of_the_model(self):
+        asked = []
+
+        def read(counter):
+            asked.append(counter)
+            return 'edgeai_outputs_total{output="class",bin="good"} 7\n'
+        exam = full_exam(gates(drift=DRIFT), golden(), "/health", {})
+        answers = examine(exam, asked.append, asked.append, read, lambda: 0.0, "c1", 7)
+        assert asked[:2] == ["/health", COUNTER] and answers.outputs == Counted({"good": 7})
+        old = before(gates(drift=DRIFT), golden(), answers, lambda expression, document: True)
+        assert old.outputs == Counted({"good": 7})
+
+    @pytest.mark.parametrize("error", [OSError("answered 404"), KeyError(), ValueError("x" * 999)])
+    def test_a_counter_that_cannot_be_read_ends_no_exam(self, error):
+        def read(counter):
+            raise error
+        answers = examine(full_exam(gates(drift=DRIFT), golden(), "/health", {}), lambda path: {}, lambda request: {}, read, lambda: 0.0, "c1", 7)
+        assert len(answers.answers) == 7 and answers.outputs.bins == {} and 0 < len(answers.outputs.problem) <= 200
 
     @pytest.mark.parametrize(("wanted", "needed"), [
         ({}, False), ({"golden": {"max_drop": 0.1}}, True), ({"golden": {"max_drop": 1}}, False), ({"latency": {"max_ratio": 1.2}}, True),
-        ({"latency": {"p95_ms": 9}}, False)])
+        ({"latency": {"p95_ms": 9}}, False), ({"drift": DRIFT}, True)])
     def test_who_needs_the_model_before(self, wanted, needed):
         assert needs_before(wanted) is needed
 
@@ -142,5 +165,7 @@ def test_what_is_no_memory_of_a_model_is_none(row):
     assert remembered(row) is None
 
 
-def test_a_model_before_is_remembered():
-    assert remembered({"digest": "x", "right": 3, "asked": 4, "times": [1, 2.5]}) == Before(3, 4, (1, 2.5))
+@pytest.mark.parametrize("old", [Before(3, 4, (1, 2.5)), Before(3, 4, (1, 2.5), Counted({"good": 7})), Before(outputs=Counted(problem="why"))])
+def test_a_model_before_is_remembered(old):
+    row = json.loads(json.dumps(old.row("x")))
+    assert remembered(row) == old and row["digest"] == "x"

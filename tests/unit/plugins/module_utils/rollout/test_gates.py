@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
+import collections
 import math
+import random
 
 import pytest
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import gates
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import ERROR, FAIL, INCONCLUSIVE, PASS
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.stats import fraction, percentile, psi, unseen_failure_percent
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.stats import fraction, percentile, psi, psi_of_chance, unseen_failure_percent
 
 
 @pytest.mark.parametrize(("verdicts", "wanted"), [
@@ -111,15 +113,41 @@ def test_prometheus(op, values, verdict):
     assert reading.verdict == verdict and "readings hold" in reading.found
 
 
-DRIFT = {"output": "confidence", "max": 0.2, "samples": 100}
+DRIFT = {"output": "confidence", "max": 0.2, "samples": 100, "label": "bin"}
 
 
 @pytest.mark.parametrize(("expected", "found", "verdict"), [
     ([50, 50], [50, 50], PASS), ([90, 10], [50, 50], FAIL), ([60, 40], [50, 50], PASS), ([50, 49], [50, 50], INCONCLUSIVE), ([50, 50], [50, 49], INCONCLUSIVE),
-    ([50, 50], [50, 30, 20], ERROR), ([100, 0], [0, 100], FAIL), ([], [], INCONCLUSIVE),
+    ([50, 50], [50, 30, 20], FAIL), ([100, 0], [0, 100], FAIL), ([], [], INCONCLUSIVE), ([100], [100], PASS), ([33.4, 66.6], [50, 50], PASS),
+    ([math.nan, 200], [100, 100], ERROR), ([100, 100], [math.inf, 100], ERROR), ([-1, 200], [100, 100], ERROR), ([0, 100], [0, 100], PASS),
+    # Weighted counts are fractions: 0.1 is none that a computer can hold.
+    ([0.1] * 1000, [1] * 1000, INCONCLUSIVE), ([1000], [99], INCONCLUSIVE),
 ])
 def test_drift(expected, found, verdict):
-    assert gates.judge_drift(DRIFT, expected, found).verdict == verdict
+    assert gates.judge_drift(DRIFT, histogram(expected), histogram(found)).verdict == verdict
+
+
+def histogram(counts):
+    return {f"bin {number}": count for number, count in enumerate(counts)}
+
+
+def test_drift_says_how_many_and_what_moved_most():
+    reading = gates.judge_drift(DRIFT, {"good": 900, "dent": 50, "stain": 30, "scratch": 20}, {"good": 450, "dent": 25, "stain": 15, "hole": 10})
+    assert reading.found == ("PSI 0.135 of 1000 and 500 samples; most moved: hole 0.0 % -> 2.0 %, scratch 2.0 % -> 0.0 %, dent 5.0 % -> 5.0 %")
+    assert reading.wanted == "PSI of confidence at most 0.2 with 100 samples of each"
+
+
+def test_a_sample_in_which_chance_may_break_the_rule_tells_nothing():
+    few, many = [10] * 20, [100] * 20
+    reading = gates.judge_drift(DRIFT, histogram(few), histogram(few))
+    assert reading.verdict == INCONCLUSIVE and "200 and 200 samples in 20 bins" in reading.found and "may be chance" in reading.found
+    assert gates.judge_drift(DRIFT, histogram(many), histogram(many)).verdict == PASS
+
+
+def test_bounds_that_differ_are_no_drift():
+    gate = {**DRIFT, "label": "le"}
+    assert gates.judge_drift(gate, {"0.5": 100, "+Inf": 0}, {"0.5": 100, "+Inf": 0}).verdict == PASS
+    assert gates.judge_drift(gate, {"0.5": 100, "+Inf": 0}, {"0.6": 100, "+Inf": 0}).verdict == ERROR
 
 
 @pytest.mark.parametrize(("code", "output", "verdict", "words"), [
@@ -157,6 +185,25 @@ def test_stability_index():
     for bins in (([], []), ([1], [1, 2])):
         with pytest.raises(ValueError, match="bins"):
             psi(*bins)
+
+
+@pytest.mark.parametrize(("shares", "first", "second"), [([0.25] * 4, 500, 500), ([0.9, 0.05, 0.03, 0.02], 2000, 500), ([0.1] * 10, 500, 5000)])
+def test_what_the_index_is_by_chance(shares, first, second):
+    """Two samples of one distribution: the mean and the 95 % quantile of their index, in a simulation."""
+    dice, bins = random.Random(7), len(shares)
+
+    def sample(size):
+        drawn = collections.Counter(dice.choices(range(bins), shares, k=size))
+        return [drawn[number] for number in range(bins)]
+    found = [psi(sample(first), sample(second)) for _time in range(600)]
+    mean = (bins - 1) * (1 / first + 1 / second)
+    assert sum(found) / len(found) == pytest.approx(mean, rel=0.12)
+    assert 0.02 < sum(value > psi_of_chance(bins, first, second) for value in found) / len(found) < 0.09
+
+
+@pytest.mark.parametrize(("bins", "quantile"), [(1, 0), (2, 3.841), (4, 7.815), (11, 18.307), (64, 82.529)])
+def test_its_quantile_is_that_of_chi_squared(bins, quantile):
+    assert psi_of_chance(bins, 2, 2) == pytest.approx(quantile, rel=0.03)
 
 
 def test_decimals_as_they_were_written():

@@ -99,10 +99,10 @@ def test_requirements(requires, facts, words):
         assert N1 in made["targets"] and made["targets"][N1]["unproven"] == []
 
 
-def test_what_nobody_knows_is_asked_on_the_device():
+def test_what_nobody_knows_nobody_compares_and_the_plan_says_so():
     made = plan(workloads=wanted(requires={"cuda": "12.2", "gpu_memory_mib": 100}))
     assert made["targets"][N1]["unproven"] == ["cuda", "gpu_memory_mib"]
-    assert "cuda of 4 targets is not known here" in " ".join(made["notes"])
+    assert "cuda of 4 targets is not known, so nobody compares it; say it in their hosts' rollout_plan_cuda" in " ".join(made["notes"])
 
 
 def test_for_an_architecture_that_it_is_not_built_for_no_image_is_needed():
