@@ -31,7 +31,8 @@ class Room:
 
     def __init__(self, plan: Plan, state: State):
         self._plan = plan
-        self._members, self.down = sizes(plan)
+        self._members, lost = sizes(plan)
+        self.down = dict(lost)
         self._busy: Dict[str, int] = {}  # site -> switches under way
         for name, target in plan["targets"].items():
             self._count(target, is_down(state, name), state.targets[name].state in s.IN_FLIGHT)
@@ -178,6 +179,7 @@ class Lost:
         self._plan, self._state = plan, state
         self._members, self._before = sizes(plan)
         self._now: Dict[Group, List[str]] = {}
+        self._said: Dict[Group, str] = {}
         for name, row in plan["targets"].items():
             if not state.targets[name].available and state.targets[name].state not in s.DOWN:
                 for group in groups_of(row):
@@ -185,18 +187,25 @@ class Lost:
 
     def hinders(self, name: str, now: int) -> str:
         """Return by whom a budget of a target has been used up for as long as locks are waited for, empty when none is."""
-        plan, state = self._plan, self._state
-        if is_down(state, name):
+        if is_down(self._state, name):
             return ""
-        for group in groups_of(plan["targets"][name]):
-            down = self._now.get(group, [])
-            if self._before.get(group, 0) + len(down) < ceiling(plan, group, self._members[group]):
-                continue
-            since = max([state.targets[other].available_at for other in down] + [state.waves[state.wave].since])
-            if now >= since + plan["timeouts"]["lock"]:
-                others = down or sorted(key for key, row in plan["left_out"].items() if not row["available"] and group in groups_of(row))
-                return f"no target of {' '.join(group).strip()} may be down beside {', '.join(others[:3]) or 'those that are'}"
+        for group in groups_of(self._plan["targets"][name]):
+            if group not in self._said:
+                self._said[group] = self._who_fills(group, now)
+            if self._said[group]:
+                return self._said[group]
         return ""
+
+    def _who_fills(self, group: Group, now: int) -> str:
+        plan, state = self._plan, self._state
+        down = self._now.get(group, [])
+        if self._before.get(group, 0) + len(down) < ceiling(plan, group, self._members[group]):
+            return ""
+        since = max([state.targets[other].available_at for other in down] + [state.waves[state.wave].since])
+        if now < since + plan["timeouts"]["lock"]:
+            return ""
+        others = down or sorted(key for key, row in plan["left_out"].items() if not row["available"] and group in groups_of(row))
+        return f"no target of {' '.join(group).strip()} may be down beside {', '.join(others[:3]) or 'those that are'}"
 
 
 def _fits(plan: Plan, site: str, phase: str, now: int, seconds: int) -> bool:

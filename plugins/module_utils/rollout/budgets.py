@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Dict, List, Tuple
 
 Plan = Dict[str, Any]
@@ -21,9 +22,27 @@ def groups_of(target: Dict[str, Any]) -> List[Group]:
 
 def sizes(plan: Plan) -> Tuple[Dict[Group, int], Dict[Group, int]]:
     """Return (members, lost) for each group: planned targets and those left out, and how many of the latter do not serve."""
+    return _counted(_Frozen(plan))
+
+
+class _Frozen:
+    """A plan never changes: what follows from it alone is worked out once, and not in each of the thousands of turns."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+
+    def __hash__(self) -> int:
+        return id(self.plan)
+
+    def __eq__(self, other: Any) -> bool:
+        return self.plan is other.plan
+
+
+@lru_cache(maxsize=2)
+def _counted(frozen: _Frozen) -> Tuple[Dict[Group, int], Dict[Group, int]]:
     members: Dict[Group, int] = {}
     lost: Dict[Group, int] = {}
-    for target in [*plan["targets"].values(), *plan["left_out"].values()]:
+    for target in [*frozen.plan["targets"].values(), *frozen.plan["left_out"].values()]:
         for group in groups_of(target):
             members[group] = members.get(group, 0) + 1
             if not target.get("available", True):

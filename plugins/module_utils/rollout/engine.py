@@ -34,6 +34,8 @@ IMAGE_SECONDS = 60
 # What a device has not told after some renewals of its lease it will not tell soon.
 CHECK_SECONDS = 30
 TRIES_TOO_MANY = 10000
+# Acts that are intended in the ledger before they are carried out.
+CHANGES = ("pull", "switch", "rollback")
 # A line of the journal has 64 KiB at most.
 AT_ONCE = 100
 
@@ -45,10 +47,10 @@ class Ledger(Protocol):
     state: State
 
     def append(self, event: Event) -> State:
-        """Write an event, an intent so that it outlives this machine's power, and return the state after it."""
+        """Write an event and return the state after it. It may be lost with this machine's power until ``sync``."""
 
     def sync(self) -> None:
-        """Wait until all events outlive it."""
+        """Wait until all events outlive the power of this machine."""
 
 
 class Engine:
@@ -94,8 +96,15 @@ class Engine:
                 break
             for event in due:
                 self._ledger.append(self._explained(event))
-        for act in admit(self.plan, self.state, now):
-            self._do(act, now)
+        acts = admit(self.plan, self.state, now)
+        for act in acts:
+            self._ask(act, now)
+        begun = [act for act in acts if self._intend(act, now)]
+        # All intents of a turn outlive the power together, before the first of them is carried out.
+        if begun:
+            self._ledger.sync()
+        for act in begun:
+            self._carry_out(act, now)
         self._write_records()
         self._ledger.sync()
         return self.state.seq != was
@@ -125,31 +134,31 @@ class Engine:
         for event in events:
             self._ledger.append(event)
         for act in acts:
-            if act["act"] == "pull":
-                self._await_image(act, now)
-            elif now - self._tried.get(act["target"], -AGAIN_SECONDS) >= AGAIN_SECONDS:
-                self._change(act, now)
+            if act["act"] == "pull" or now - self._tried.get(act["target"], -AGAIN_SECONDS) >= AGAIN_SECONDS:
+                self._carry_out(act, now)
 
-    def _do(self, act: Act, now: int) -> None:
-        kind = act["act"]
-        if kind == "gate":
+    def _ask(self, act: Act, now: int) -> None:
+        """Do what changes no device."""
+        if act["act"] == "gate":
             self._gate(act, now)
-        elif kind == "look":
+        elif act["act"] == "look":
             self._look(act, now)
-        elif kind == "pull":
-            if self._intend({"type": "pull_intent"}, act, now):
-                self._await_image(act, now)
-        elif kind in ("switch", "rollback"):
-            if self._intend({"type": f"{kind}_intent", "to": act["to"]}, act, now):
-                self._change(act, now)
-        else:
+        elif act["act"] not in CHANGES:
             self._watch(act["target"], now)
 
-    def _intend(self, event: Event, act: Act, now: int) -> bool:
-        """Write an intent; False when an act of this turn has already changed what it was meant for."""
-        was = self.state
-        self._ledger.append({**event, "at": now, "target": act["target"], "attempt": act["attempt"]})
+    def _intend(self, act: Act, now: int) -> bool:
+        """Write the intent of a change; False when there is none, or when this turn has already changed what it was meant for."""
+        if act["act"] not in CHANGES:
+            return False
+        was, to = self.state, {"to": act["to"]} if "to" in act else {}
+        self._ledger.append({"type": f"{act['act']}_intent", "at": now, "target": act["target"], "attempt": act["attempt"], **to})
         return self.state.targets is not was.targets
+
+    def _carry_out(self, act: Act, now: int) -> None:
+        if act["act"] == "pull":
+            self._await_image(act, now)
+        else:
+            self._change(act, now)
 
     def _await_image(self, act: Act, now: int) -> None:
         name, target = act["target"], self.state.targets[act["target"]]

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Tuple
 
@@ -30,14 +31,10 @@ class Standing:
 
 
 def count(state: State, names: Iterable[str]) -> Dict[str, int]:
-    """Return {ok, bad, outside, running, tried} of some targets; the first four add up to their number."""
-    counts = {"ok": 0, "bad": 0, "outside": 0, "running": 0, "tried": 0}
-    for name in names:
-        target = state.targets[name]
-        kind = _KINDS.get(target.state, "running")
-        counts[kind] += 1
-        counts["tried"] += bool(target.switches) or kind == "bad"
-    return counts
+    """Return {ok, bad, outside, running} of some targets; they add up to their number."""
+    targets = state.targets
+    kinds = Counter(_KINDS.get(targets[name].state, "running") for name in names)
+    return {"ok": kinds["ok"], "bad": kinds["bad"], "outside": kinds["outside"], "running": kinds["running"]}
 
 
 def judge_wave(plan: Plan, state: State, number: int) -> Standing:
@@ -104,17 +101,26 @@ def _terms(plan: Plan, state: State, number: int) -> _Terms:
 
 def stop_reason(plan: Plan, state: State) -> str:
     """Return why nothing new may be begun, by the rules of the whole rollout or of its current wave; empty when none fired."""
-    seen = count(state, plan["targets"])
-    rules = plan["budgets"]["failures"]
-    lost = sorted(name for name in plan["targets"] if state.targets[name].state == s.ROLLBACK_FAILED)
-    if lost:
-        return f"{lost[0]} could not be rolled back ({len(lost)} in all): see to it by hand"
-    astray = sorted(name for name in plan["targets"] if state.targets[name].drift)
-    if astray:
-        return f"{astray[0]} runs what nobody planned: find out who changed it"
-    if seen["bad"] > rules["max"]:
-        return f"{seen['bad']} targets failed; the rollout may have {rules['max']}"
-    if seen["tried"] >= rules["min_sample"] and exceeds(seen["bad"], seen["tried"], rules["percent"]):
-        return f"{seen['bad']} of {seen['tried']} tried targets failed; that is more than {rules['percent']} %"
+    failed = [name for name in plan["targets"] if _KINDS.get(state.targets[name].state) == "bad"]
+    rule = _broken_rule(plan, state, failed) if failed else ""
+    if rule:
+        return rule
     standing = judge_wave(plan, state, state.wave)
     return f"wave {spec(plan, state, state.wave)['name']}: {standing.text}" if standing.verdict == STOP else ""
+
+
+def _broken_rule(plan: Plan, state: State, failed: List[str]) -> str:
+    rules = plan["budgets"]["failures"]
+    lost = sorted(name for name in failed if state.targets[name].state == s.ROLLBACK_FAILED)
+    if lost:
+        return f"{lost[0]} could not be rolled back ({len(lost)} in all): see to it by hand"
+    astray = sorted(name for name in failed if state.targets[name].drift)
+    if astray:
+        return f"{astray[0]} runs what nobody planned: find out who changed it"
+    if len(failed) > rules["max"]:
+        return f"{len(failed)} targets failed; the rollout may have {rules['max']}"
+    # One that was refused before its switch failed, too.
+    tried = len(failed) + sum(bool(state.targets[name].switches) for name in set(plan["targets"]).difference(failed))
+    if tried >= rules["min_sample"] and exceeds(len(failed), tried, rules["percent"]):
+        return f"{len(failed)} of {tried} tried targets failed; that is more than {rules['percent']} %"
+    return ""

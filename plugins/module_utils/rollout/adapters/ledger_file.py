@@ -71,15 +71,13 @@ class LedgerFile:
     def append(self, event: Event) -> State:
         """Write an event and return the state after it. Fenced when another controller wrote.
 
-        The disk has an intent, and all events before it, when this returns; others when ``sync`` or ``close`` does.
+        The disk has it when ``sync`` or ``close`` returns.
         """
         event = {**event, "token": self.token}
         line, numbered = ledger.entry(self._journal, event, self.token)
         self._ours()
         _write(self._file, line.encode("ascii"), self._journal.length)
         self._unsynced = True
-        if event["type"].endswith("_intent"):
-            self.sync()
         self._journal = ledger.appended(self._journal, line, numbered)
         self.state = reduce(self.plan, self.state, numbered)
         if self._journal.seq % SNAPSHOT_EVERY == 0:

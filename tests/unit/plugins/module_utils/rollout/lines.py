@@ -118,9 +118,15 @@ class Memory:
 
     def __init__(self, plan, events=(), kill_at=None):
         self.plan, self.events, self.kill_at = plan, list(events), kill_at
+        self.synced = len(self.events)
         self.state = initial(plan)
         for event in self.events:
             self.state = reduce(plan, self.state, event)
+
+    @property
+    def on_disk(self):
+        """What is left when the power goes together with the controller."""
+        return self.events[:self.synced]
 
     def append(self, event):
         if self.kill_at is not None and len(self.events) >= self.kill_at:
@@ -130,7 +136,7 @@ class Memory:
         return self.state
 
     def sync(self):
-        pass
+        self.synced = len(self.events)
 
     def of(self, kind, name=None):
         return [event for event in self.events if event["type"] == kind and name in (None, event.get("target"))]

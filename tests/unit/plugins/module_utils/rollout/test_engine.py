@@ -62,6 +62,19 @@ def test_an_intent_is_written_before_its_act_and_the_model_before_is_asked_befor
         assert {key: ledger.of("before", name)[0][key] for key in ("digest", "right", "asked")} == {"digest": OLD, "right": 4, "asked": 4}
 
 
+def test_an_intent_outlives_the_power_before_its_act():
+    plan = planned()
+    ledger, seen = Memory(plan), []
+
+    class Watched(Site):
+        def switch(self, name, digest, version, record):
+            seen.append([event["type"] for event in ledger.on_disk if event.get("target") == name][-1])
+            super().switch(name, digest, version, record)
+
+    run(plan, Watched(plan, n2="wrong"), ledger)
+    assert seen[0] == "switch_intent" and set(seen) == {"switch_intent", "rollback_intent"}
+
+
 def test_each_line_carries_what_became_of_it():
     site, _ledger, _state = rolled()
     assert {line.records[-1]["state"] for line in site.lines.values()} == {s.SUCCEEDED}
@@ -204,23 +217,25 @@ class TestWhoDies:
 
     LINES = len(rolled()[1].events)
 
+    @pytest.mark.parametrize("left", ["events", "on_disk"])
     @pytest.mark.parametrize("kill_at", range(1, LINES))
-    def test_each_line_is_switched_once_all_the_same(self, kill_at):
+    def test_each_line_is_switched_once_all_the_same(self, kill_at, left):
         plan = planned()
         site, ledger = Site(plan), Memory(plan, kill_at=kill_at)
         with pytest.raises(Killed):
             run(plan, site, ledger)
-        state = run(plan, site, Memory(plan, ledger.events))
+        state = run(plan, site, Memory(plan, getattr(ledger, left)))
         assert state.status == s.DONE and set(states(state).values()) == {s.SUCCEEDED}
         assert [line.switches for line in site.lines.values()] == [[FRESH]] * 3
 
+    @pytest.mark.parametrize("left", ["events", "on_disk"])
     @pytest.mark.parametrize("kill_at", range(1, len(rolled({"n1": "wrong"})[1].events)))
-    def test_the_way_back_is_gone_to_its_end_all_the_same(self, kill_at):
+    def test_the_way_back_is_gone_to_its_end_all_the_same(self, kill_at, left):
         plan = planned()
         site, ledger = Site(plan, n1="wrong"), Memory(plan, kill_at=kill_at)
         with pytest.raises(Killed):
             run(plan, site, ledger)
-        state = run(plan, site, Memory(plan, ledger.events))
+        state = run(plan, site, Memory(plan, getattr(ledger, left)))
         assert state.targets[A].state == s.ROLLED_BACK and site.lines[A].switches == [FRESH, OLD]
         assert state.status == s.PAUSED and not site.lines[B].switches
 
