@@ -46,6 +46,7 @@ class SiteHands(Hands):
         self._targets = targets
         self._nodes = nodes
         self._images = images
+        # All through: each turn judges what is now, and a switch is a row of changes.
         self._watcher = Watcher(api, namespace)
         self._seen = self._watcher.evidence({})
         self._examiner = Examiner(ByProxy(api, namespace, seconds), ways, wake)

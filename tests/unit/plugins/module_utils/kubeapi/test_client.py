@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import ApiError, KubeApi
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import MAX_RETRY_AFTER, ApiError, KubeApi
 
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.health import cluster as c
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.kubeapi.fake_site import FakeSite
@@ -39,6 +39,14 @@ def test_an_error_carries_status_and_message(site, api, status):
     with pytest.raises(ApiError, match="%s answered %d: Unauthorized" % (NODES, status)) as caught:
         api.get(NODES)
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize("header, seconds", [("7", 7.0), ("900", MAX_RETRY_AFTER), ("soon", 0.0), (None, 0.0)])
+def test_an_error_carries_how_long_the_server_wants_to_be_left_alone(site, api, header, seconds):
+    site.refuse, site.retry_after = 429, header
+    with pytest.raises(ApiError) as caught:
+        api.get(NODES)
+    assert caught.value.retry_after == seconds
 
 
 def test_nobody_listens(tmp_path):
