@@ -27,7 +27,7 @@ def digest_of(version: str) -> str:
     return "sha256:" + hashlib.sha256(f"vision:{version}".encode()).hexdigest()
 
 
-# Versions of the one image, all of which are on every node. Sites begin with version 1.
+# Versions of the one image, all of which are on every node. The inventory names version 1.
 VERSIONS = {"1": models.RIGHT, "2": models.RIGHT, **{kind: kind for kind in models.KINDS if kind != models.RIGHT}}
 IMAGES = {version: digest_of(version) for version in VERSIONS}
 
@@ -43,15 +43,16 @@ def layout(sites: int, nodes: int) -> dict[str, list[str]]:
 class Fleet:
     """Use it with ``with``. ``sites``: name -> Site; ``record``: of all requests. Its files are in ``directory``:
 
-    ``<site>/kubeconfig``, ``inventory/fleet.yml`` and ``bundle/bundle.json``. Options of sites: see Site.
+    ``<site>/kubeconfig``, ``inventory/fleet.yml`` and ``bundle/bundle.json``. version: of the image that all begin with;
+    options of sites: see Site.
     """
 
-    def __init__(self, directory: Path, sites: int, nodes: int, requests: Path | None = None, **options):
+    def __init__(self, directory: Path, sites: int, nodes: int, requests: Path | None = None, version: str = "1", **options):
         self.directory = directory
         self.record = Record(requests)
         authority = Authority(directory / "tls")
         kinds = {IMAGES[version]: kind for version, kind in VERSIONS.items()}
-        self.sites = {name: Site(name, names, IMAGES["1"], list(IMAGES.values()), authority, self.record, kinds=kinds, **options)
+        self.sites = {name: Site(name, names, IMAGES[version], list(IMAGES.values()), authority, self.record, kinds=kinds, **options)
                       for name, names in layout(sites, nodes).items()}
 
     def __enter__(self) -> "Fleet":
@@ -73,6 +74,13 @@ class Fleet:
     def kubeconfig(self, site: str) -> Path:
         """Return the path of a site's kubeconfig."""
         return self.directory / site / "kubeconfig"
+
+    def switch(self, site: str, version: str) -> None:
+        """Give all models of a site the image of this version, as somebody would by hand."""
+        objects = self.sites[site].objects
+        for deployment in objects.all("deployments"):
+            objects.edit("deployments", deployment, lambda new: new["spec"]["template"]["spec"]["containers"][0].update(
+                image=f"{IMAGE}@{IMAGES[version]}"))
 
     def _write(self, name: str, text: str, mode: int = 0o644) -> None:
         path = self.directory / name

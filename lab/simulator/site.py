@@ -69,7 +69,7 @@ class Listener(http.Server):
 class Site:
     """A running site with one model on each of its ``nodes`` (names), all of the image with digest ``image``.
 
-    images: digests that are on every node.
+    images: digests that are on every node; api: the stand-in's API, behind the link that ``faults`` breaks.
     """
 
     def __init__(self, name: str, node_names: list[str], image: str, images: list[str], authority: Authority, record: Record, *,
@@ -80,7 +80,7 @@ class Site:
         self._store = Store(":memory:")
         self.objects = Objects(self._store)
         self.kubelets = Kubelets(self.objects, load_seconds, stop_seconds, kinds or {})
-        self._api = KubernetesApi(self.objects, ServiceAccountTokens(b"simulated"), faults=self.faults, to_pod=self.kubelets.to_pod)
+        self.api = KubernetesApi(self.objects, ServiceAccountTokens(b"simulated"), faults=self.faults, to_pod=self.kubelets.to_pod)
         self._fill(image, images)
         recorder = Recorder(self.objects)
         self._runner = Runner(self._store, [controller(self.objects, recorder) for controller in (
@@ -115,7 +115,7 @@ class Site:
                 raise Reset()  # it was on its way when the link was cut, and its sender has given up
             if self.faults.strikes("reset"):
                 raise Reset()
-            response = self._api.answer(request)
+            response = self.api.answer(request)
             if self.faults.cut or self.faults.strikes("lost"):
                 self.faults.hold()
                 raise Reset()

@@ -72,7 +72,7 @@ class ActionModule(SiteAction):
         nodes = [ExpectedNode(**node) for node in params["nodes"]]
         limits = Limits(deadline=params["deadline"], grace=params["grace"], settle=params["settle"])
         api = KubeApi.from_kubeconfig(params["kubeconfig"])
-        with Look(api, params["namespace"]) as eyes:
+        with Look(api, params["namespace"], params["deadline"]) as eyes:
             asker = Asker(api, params["namespace"], params["probe_timeout"], eyes.wake)
             voice = ByRuntime(asker, NodeAnswers(params["answers"]), (node.name for node in nodes if node.runtime == EDGECORE))
             site, conclusion = observe(eyes, voice, targets, nodes, limits)

@@ -185,7 +185,9 @@ def _plain(host: str, error: Exception) -> str:
     text = str(error)
     for known, plain in (("refused", "connection refused"), ("timed out", "no answer in time"),
                          ("CERTIFICATE_VERIFY_FAILED", "its certificate is not signed by the kubeconfig's CA"),
-                         ("No route to host", "no route to host"), ("Name or service", "its name is not known")):
+                         ("No route to host", "no route to host"), ("Name or service", "its name is not known"),
+                         ("onnection aborted", "the connection broke off"), ("onnection broken", "the connection broke off"),
+                         ("reset by peer", "the connection broke off"), ("UNEXPECTED_EOF", "the connection broke off")):
         if known in text:
             return "the API at %s does not answer: %s" % (host, plain)
     return "the API at %s does not answer: %s" % (host, text.rpartition(": ")[2])

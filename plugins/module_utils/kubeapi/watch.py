@@ -26,6 +26,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import
 
 # The server ends a watch after this time and it is taken up again, so that a dead link cannot pass for a quiet one.
 WATCH_SECONDS = 30
+# A server that has not ended it this long after is not there any more.
+LATE_SECONDS = 10
 # After an error; doubled with each further one in a row, up to the longest, and never shorter than the server asks for.
 RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 8.0
@@ -59,9 +61,12 @@ class Watcher(Eyes):
     """Eyes on a real API server that watch from the start. Use it with ``with``; its threads end with the process at the latest.
 
     ``kinds``: which of the kinds in Evidence to look at. Each costs a list and a watch, which is taken up anew every WATCH_SECONDS.
+    ``believed``: seconds that what was seen last still counts after the API has stopped answering; a site that was never seen
+    has them, too, to answer at the start. ``patience``: seconds that the first answers are waited for.
     """
 
-    def __init__(self, api: KubeApi, namespace: str, kinds: Iterable[str] = HEALTH_KINDS) -> None:
+    def __init__(self, api: KubeApi, namespace: str, kinds: Iterable[str] = HEALTH_KINDS, believed: float = 0.0,
+                 patience: float = CONNECT_SECONDS + READ_SECONDS) -> None:
         self._api = api
         self._known = watched(namespace)
         self._kinds = list(kinds)
@@ -72,7 +77,11 @@ class Watcher(Eyes):
         self._following = threading.Event()
         self._following.set()
         self._objects: Dict[str, Dict[str, Any]] = {kind: {} for kind in self._kinds}
-        self._errors: Dict[str, str] = {kind: "the API at %s has not answered yet" % api.host for kind in self._kinds}
+        self._believed = believed
+        self._patience = patience
+        # Kind -> since when it is not seen any more, and why. What was never seen is not believed for a moment.
+        self._errors: Dict[str, Tuple[float, str]] = {
+            kind: (float("-inf"), "the API at %s has not answered yet" % api.host) for kind in self._kinds}
         self._unheard: Set[str] = set(self._kinds)
         self._renewed: Dict[str, float] = {}
 
@@ -81,7 +90,8 @@ class Watcher(Eyes):
             self._begin(kind)
         # The first look is at a whole picture, or at the reason why there is none.
         with self._changed:
-            self._changed.wait_for(lambda: not self._unheard, CONNECT_SECONDS + READ_SECONDS)
+            self._changed.wait_for(lambda: not self._unheard, self._patience)
+            self._changed.wait_for(lambda: not self._errors, self._believed)
         return self
 
     def __exit__(self, *unused: Any) -> None:
@@ -120,7 +130,7 @@ class Watcher(Eyes):
                 now=self._api.now(),
                 lease_ages={node: moment - at for node, at in self._renewed.items()},
                 probes=probes,
-                blind=next(iter(self._errors.values()), ""),
+                blind=next((error for since, error in self._errors.values() if moment - since >= self._believed), ""),
                 **{kind: dict(objects) for kind, objects in self._objects.items()},
             )
 
@@ -162,7 +172,7 @@ class Watcher(Eyes):
         path, query = self._known[kind]
         query = dict(query, watch="1", resourceVersion=version, allowWatchBookmarks="true",
                      timeoutSeconds=str(WATCH_SECONDS))
-        for line in self._api.lines(path, query, WATCH_SECONDS + 10):
+        for line in self._api.lines(path, query, WATCH_SECONDS + LATE_SECONDS):
             if self._stopped.is_set():
                 break
             if line.strip():
@@ -197,7 +207,8 @@ class Watcher(Eyes):
     def _note(self, kind: str, error: str) -> None:
         with self._changed:
             if error:
-                self._errors[kind] = error
+                since, _before = self._errors.get(kind, (time.monotonic(), ""))
+                self._errors[kind] = since, error
             else:
                 self._errors.pop(kind, None)
             self._unheard.discard(kind)
@@ -205,8 +216,11 @@ class Watcher(Eyes):
 
 
 class Look(Watcher):
-    """Eyes that list each kind once, and watch from ``follow`` on: what a site that is well costs its API."""
+    """Eyes that list each kind once, and watch from ``follow`` on: what a site that is well costs its API.
 
-    def __init__(self, api: KubeApi, namespace: str) -> None:
-        super().__init__(api, namespace, LOOK_KINDS)
+    ``deadline``: seconds after which nobody waits for the lists any more.
+    """
+
+    def __init__(self, api: KubeApi, namespace: str, deadline: float) -> None:
+        super().__init__(api, namespace, LOOK_KINDS, patience=min(deadline, CONNECT_SECONDS + READ_SECONDS))
         self._following.clear()
