@@ -51,7 +51,8 @@ def watched(namespace: str) -> Dict[str, Tuple[str, Dict[str, str]]]:
         "replicasets": (apps + "/replicasets", {"labelSelector": OURS}),
         "daemonsets": (apps + "/daemonsets", {"labelSelector": OURS}),
         "pods": (core + "/pods", {"labelSelector": OURS}),
-        "events": (core + "/events", {}),
+        # What keeps a container from starting is a warning; the others tell of each step of each pod.
+        "events": (core + "/events", {"fieldSelector": "type=Warning"}),
         "nodes": ("/api/v1/nodes", {}),
         "leases": ("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", {}),
     }
@@ -159,7 +160,7 @@ class Watcher(Eyes):
     def _list(self, kind: str) -> str:
         path, query = self._known[kind]
         answer = self._api.get(path, query)
-        found = {item["metadata"]["name"]: item for item in answer.get("items") or []}
+        found = {item["metadata"]["name"]: _lean(item) for item in answer.get("items") or []}
         with self._changed:
             if kind == "leases":
                 for name, lease in found.items():
@@ -194,7 +195,7 @@ class Watcher(Eyes):
                 else:
                     if kind == "leases":
                         self._note_renewal(meta["name"], thing)
-                    self._objects[kind][meta["name"]] = thing
+                    self._objects[kind][meta["name"]] = _lean(thing)
         self._note(kind, "")
         return meta["resourceVersion"]
 
@@ -213,6 +214,12 @@ class Watcher(Eyes):
                 self._errors.pop(kind, None)
             self._unheard.discard(kind)
         self.wake()
+
+
+def _lean(thing: Dict[str, Any]) -> Dict[str, Any]:
+    """Drop who manages which field: it is half of an object, and nothing here is decided by it."""
+    thing["metadata"].pop("managedFields", None)
+    return thing
 
 
 class Look(Watcher):
