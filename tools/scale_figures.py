@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -52,7 +53,7 @@ def simulated(nodes: int):
 def verify(nodes: int) -> None:
     """The whole playbook, Ansible's own start included."""
     with simulated(nodes) as (directory, requests):
-        walls = []
+        walls, cpu = [], _cpu_of_children()
         for _round in range(ROUNDS):
             began = time.monotonic()
             done = subprocess.run([BIN / "ansible-playbook", "-i", directory / "inventory", "playbooks/verify.yml"], cwd=ROOT, capture_output=True,
@@ -60,11 +61,11 @@ def verify(nodes: int) -> None:
             walls.append(time.monotonic() - began)
             if done.returncode:
                 raise SystemExit(f"verify.yml failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-        seen = read(requests)
+        seen, cpu = read(requests), (_cpu_of_children() - cpu) / ROUNDS
     api, watches = of_the_api(seen), sum(one.watch for one in seen)
     each = len(api) / SITES / ROUNDS
     print(f"verify {nodes} nodes {SITES} sites: {statistics.median(walls):.1f} s, {each:.1f} requests a site "
-          f"(goal {VERIFY_GOAL:.0f} s, {REQUESTS_GOAL}); wall of ansible-playbook, median of {ROUNDS}; "
+          f"(goal {VERIFY_GOAL:.0f} s, {REQUESTS_GOAL}); wall of ansible-playbook, median of {ROUNDS}, {cpu:.1f} CPU-s; "
           f"one list of each of 5 kinds, {watches} watches; {(len(seen) - len(api)) / nodes / ROUNDS:.1f} questions a model = health + 4 inferences")
 
 
@@ -105,6 +106,8 @@ def rollout(nodes: int) -> None:
             result = controller.carry_out(plan, directory / "ledger", LONGEST_SECONDS)
         wall, cpu = time.monotonic() - began, time.process_time() - cpu
         seen = read(requests)
+        before = _cpu_of_children()
+    simulator = _cpu_of_children() - before
     if result["status"] != "done":
         raise SystemExit(f"the rollout over {nodes} simulated nodes ended wrong: {result}")
     # Of each wave: the slowest site, which may have AT_ONCE targets down at a time.
@@ -116,13 +119,19 @@ def rollout(nodes: int) -> None:
     samples = memory.samples
     print(f"rollout {nodes} targets {SITES} sites over HTTP, soak 0: {wall:.0f} s; bound = rounds {'+'.join(map(str, rounds))} x "
           f"({STOP_SECONDS} s to stop + {max(LOAD_SECONDS, MIN_UPTIME_SECONDS)} s until a container counts) = {bound:.0f} s, "
-          f"overhead {wall - bound:.0f} s, of it {cpu:.0f} CPU-s of the controller")
+          f"overhead {wall - bound:.0f} s; CPU: controller {cpu:.0f} s, simulated sites {simulator:.0f} s, which have one core for all of them")
     print(f"  {(len(api) - changes) / SITES:.1f} requests a site = {len(HEALTH_KINDS)} lists + {len(HEALTH_KINDS)} watches for each {WATCH_SECONDS} s "
           f"(here {len(HEALTH_KINDS) * (1 + -(-int(wall) // WATCH_SECONDS))}); {changes / nodes:.1f} changes a target (goal {CHANGES}); "
           f"{(len(seen) - len(api)) / nodes:.1f} questions a target (goal {QUESTIONS})")
     print(f"  memory of the controller: {samples[0]:.0f} MiB at the beginning, {samples[len(samples) // 2]:.0f} in the middle, {samples[-1]:.0f} at the end")
     refused = {one.status for one in seen} - {200}
     print(f"  by kind: {', '.join(f'{kind} {number}' for kind, number in sorted(counts(seen).items()))}" + (f"; answers {refused}" if refused else ""))
+
+
+def _cpu_of_children() -> float:
+    """CPU seconds of child processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def print_figures() -> None:
