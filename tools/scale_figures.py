@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -38,8 +39,8 @@ def simulated(nodes: int):
     """Yield the directory of a running fleet and the path of its record."""
     with tempfile.TemporaryDirectory(prefix="edgeai-scale-") as scratch:
         directory = Path(scratch) / "fleet"
-        process = subprocess.Popen([ROOT / "lab/lab", "simulate", directory, "--sites", str(SITES), "--nodes", str(nodes), "--load", str(LOAD_SECONDS)],
-                                   stdout=subprocess.PIPE, text=True)
+        command = [ROOT / "lab/lab", "simulate", directory, "--sites", str(SITES), "--nodes", str(nodes), "--load", str(LOAD_SECONDS)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             said = [process.stdout.readline() for _line in range(2)]
             if not said[-1]:
@@ -113,19 +114,23 @@ def rollout(nodes: int) -> None:
     # Of each wave: the slowest site, which may have AT_ONCE targets down at a time.
     rounds = [max(-(-sum(plan["targets"][name]["site"] == site for name in wave["targets"]) // AT_ONCE) for site in controller.sites)
               for wave in plan["waves"]]
-    bound = sum(rounds) * (STOP_SECONDS + max(LOAD_SECONDS, MIN_UPTIME_SECONDS))
+    counts_after = max(LOAD_SECONDS, MIN_UPTIME_SECONDS)
+    bound = sum(rounds) * (STOP_SECONDS + counts_after)
     api = of_the_api(seen)
     changes = sum(one.method == "PATCH" for one in api)
     samples = memory.samples
     print(f"rollout {nodes} targets {SITES} sites over HTTP, soak 0: {wall:.0f} s; bound = rounds {'+'.join(map(str, rounds))} x "
-          f"({STOP_SECONDS} s to stop + {max(LOAD_SECONDS, MIN_UPTIME_SECONDS)} s until a container counts) = {bound:.0f} s, "
+          f"({STOP_SECONDS} s to stop + {counts_after} s until a container counts) = {bound:.0f} s, "
           f"overhead {wall - bound:.0f} s; CPU: controller {cpu:.0f} s, simulated sites {simulator:.0f} s, which have one core for all of them")
-    print(f"  {(len(api) - changes) / SITES:.1f} requests a site = {len(HEALTH_KINDS)} lists + {len(HEALTH_KINDS)} watches for each {WATCH_SECONDS} s "
-          f"(here {len(HEALTH_KINDS) * (1 + -(-int(wall) // WATCH_SECONDS))}); {changes / nodes:.1f} changes a target (goal {CHANGES}); "
+    kinds = len(HEALTH_KINDS)
+    print(f"  {(len(api) - changes) / SITES:.1f} requests a site = {kinds} lists + {kinds} watches for each {WATCH_SECONDS} s "
+          f"(here {kinds * (1 + -(-int(wall) // WATCH_SECONDS))}); {changes / nodes:.1f} changes a target (goal {CHANGES}); "
           f"{(len(seen) - len(api)) / nodes:.1f} questions a target (goal {QUESTIONS})")
-    print(f"  memory of the controller: {samples[0]:.0f} MiB at the beginning, {samples[len(samples) // 2]:.0f} in the middle, {samples[-1]:.0f} at the end")
-    refused = {one.status for one in seen} - {200}
-    print(f"  by kind: {', '.join(f'{kind} {number}' for kind, number in sorted(counts(seen).items()))}" + (f"; answers {refused}" if refused else ""))
+    print(f"  memory of the controller: {samples[0]:.0f} MiB at the beginning, {samples[len(samples) // 2]:.0f} in the middle, "
+          f"{samples[-1]:.0f} at the end")
+    print("  by kind: " + ", ".join(f"{kind} {number}" for kind, number in sorted(counts(seen).items())))
+    if {one.status for one in seen} != {200}:
+        print(f"  answers: {dict(Counter(one.status for one in seen))}")
 
 
 def _cpu_of_children() -> float:
