@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import json
+import os
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from http.client import HTTPException, HTTPSConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,6 +22,7 @@ from simulator.command import _take_faults
 from simulator.fleet import IMAGES, REQUEST, Fleet, inventory, layout
 from simulator.record import Record, counts, kind_of, of_the_api, read
 
+LAB = Path(__file__).resolve().parents[3] / "lab"
 PODS = "/api/v1/namespaces/edgeai/pods"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/edgeai/deployments"
 
@@ -168,3 +173,15 @@ def test_a_record_in_memory_needs_no_file():
     record = Record()
     assert record.all() == []
     record.close()
+
+
+def test_the_command_serves_until_it_is_interrupted_and_keeps_each_simulation_apart(tmp_path):
+    command = [sys.executable, "-m", "edgelab", "simulate", str(tmp_path / "here"), "--sites", "1", "--nodes", "1"]
+    where = {**os.environ, "PYTHONPATH": str(LAB)}
+    with subprocess.Popen(command, env=where, stdout=subprocess.PIPE, text=True) as running:
+        assert "1 sites, 1 nodes" in running.stdout.readline()
+        assert (tmp_path / "here/site-1/kubeconfig").exists() and (tmp_path / "here/inventory/fleet.yml").exists()
+        running.terminate()
+        assert running.wait(30) == 0
+    again = subprocess.run(command, env=where, capture_output=True, text=True, check=False)
+    assert again.returncode == 1 and "give each simulation a directory of its own" in again.stderr
