@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from edgelab import doctor, engine, faults, fleet, hosts, image, mirror, mirror_server, network, paths, ssh, status
 from edgelab.errors import LabError
@@ -86,6 +87,15 @@ def parser() -> argparse.ArgumentParser:
         lambda _: mirror.ensure(force=True),
         "build the release mirror anew (`up` does so when something changed)",
     )
+    add(
+        "simulate",
+        simulate,
+        "serve the Kubernetes APIs of many sites with nodes that only pretend, and count what is asked of them",
+        (["directory"], {"type": Path, "help": "new directory for kubeconfigs, inventory and the requests that came"}),
+        (["--sites"], {"type": int, "default": 12}),
+        (["--nodes"], {"type": int, "default": 200, "help": "of all sites together, a model on each (200)"}),
+        (["--load"], {"type": float, "default": 2.0, "metavar": "SECONDS", "help": "until a model is ready (2)"}),
+    )
     add("fetch", fetch, "download the real K3s release that upstream.yml names")
     add("doctor", lambda _: doctor.report(), "say what this machine lacks, and the command that helps")
     return top
@@ -158,6 +168,13 @@ def reboot(arguments) -> None:
 def fault(arguments) -> None:
     """`lab fault HOST NAME [ARGS]`."""
     faults.apply(arguments.host, faults.parse(arguments.name, arguments.words))
+
+
+def simulate(arguments) -> None:
+    """`lab simulate DIRECTORY`."""
+    from simulator import command  # it makes the stand-in's data files, which no other command needs
+
+    command.run(arguments.directory, arguments.sites, arguments.nodes, arguments.load)
 
 
 def fetch(_arguments) -> None:

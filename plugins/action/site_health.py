@@ -1,7 +1,7 @@
 # Copyright (c) 2026 edgeai.sites contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Watches one site until it is known whether its models run, answer and are right."""
+"""Looks at one site until it is known whether its models run, answer and are right."""
 from __future__ import annotations
 
 from typing import Any
@@ -15,7 +15,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import cr
 from ansible_collections.edgeai.sites.plugins.module_utils.health.report import describe, message
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.ask import Asker
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import KubeApi
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.watch import Watcher
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.watch import Look
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeedge.adapters import logs_way
 from ansible_collections.edgeai.sites.plugins.plugin_utils.site_action import SiteAction
 
@@ -72,11 +72,11 @@ class ActionModule(SiteAction):
         nodes = [ExpectedNode(**node) for node in params["nodes"]]
         limits = Limits(deadline=params["deadline"], grace=params["grace"], settle=params["settle"])
         api = KubeApi.from_kubeconfig(params["kubeconfig"])
-        with Watcher(api, params["namespace"]) as watcher:
-            asker = Asker(api, params["namespace"], params["probe_timeout"], watcher.wake)
+        with Look(api, params["namespace"], params["deadline"]) as eyes:
+            asker = Asker(api, params["namespace"], params["probe_timeout"], eyes.wake)
             voice = ByRuntime(asker, NodeAnswers(params["answers"]), (node.name for node in nodes if node.runtime == EDGECORE))
-            site, conclusion = observe(watcher, voice, targets, nodes, limits)
-            elapsed = watcher.elapsed()
+            site, conclusion = observe(eyes, voice, targets, nodes, limits)
+            elapsed = eyes.elapsed()
         logs = {}
         for expected, target in zip(targets, site.targets):
             if target.pod is not None and crashed(target.pod) and conclusion != WELL:

@@ -11,8 +11,9 @@ module: site_health
 short_description: Prove that the models of a site run, answer and are right
 version_added: 0.1.0
 description:
-  - Watches the API of one site until every expected model is proven healthy, until what is wrong is certain, or until
-    the deadline, and returns a verdict with its evidence. One call per site, run on the controller; nothing is changed.
+  - Looks at the API of one site, and watches it where one look is not enough, until every expected model is proven
+    healthy, until what is wrong is certain, or until the deadline, and returns a verdict with its evidence. One call per
+    site, run on the controller; nothing is changed.
   - A target is healthy when its Deployment's change has been seen and all its pods are updated, ready and available,
     no older pod is left, the container that runs has the wanted digest, its node is Ready with a lease renewed within
     40 seconds, its health document satisfies the workload's expression, and real inferences are answered right.

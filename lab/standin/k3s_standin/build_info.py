@@ -6,13 +6,20 @@ import json
 import pkgutil
 from functools import lru_cache
 
+in_place: dict = {}  # data files of a stand-in that runs from its sources, by name: see lab/standin/in_place.py
+
 GO_VERSION = "go1.26.8"
 COMMIT = "standin0"
 PAUSE_IMAGE = "rancher/mirrored-pause:3.10.2"
 
 
-@lru_cache(maxsize=None)
 def data(name: str):
+    """A data file, decoded."""
+    return in_place[name] if name in in_place else _packed(name)
+
+
+@lru_cache(maxsize=None)
+def _packed(name: str):
     return json.loads(pkgutil.get_data("k3s_standin.data", name))
 
 

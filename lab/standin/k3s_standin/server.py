@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import agent as agents
 from standin_common import durations, host, log, pki
-from . import bootstrap, build_info, faults, ports, supervisor, tokens
+from . import bootstrap, build_info, faults, kubeconfig, ports, supervisor, tokens
 from standin_common import http as api_http
 from .api.auth import ServiceAccountTokens
 from .api.objects import Objects, seconds_since
@@ -342,14 +342,8 @@ class Server:
             pki.write_file(self.dir / "etc" / name, text, 0o600)
 
     def _kubeconfig(self, certificate, name="default"):
-        def encoded(file_name):
-            return base64.b64encode((self.tls / file_name).read_bytes()).decode()
-
-        return (f"apiVersion: v1\nclusters:\n- cluster:\n    certificate-authority-data: {encoded('server-ca.crt')}\n"
-                f"    server: https://127.0.0.1:{self.port}\n  name: {name}\ncontexts:\n- context:\n    cluster: {name}\n"
-                f"    user: {name}\n  name: {name}\ncurrent-context: {name}\nkind: Config\nusers:\n- name: {name}\n"
-                f"  user:\n    client-certificate-data: {encoded(certificate + '.crt')}\n"
-                f"    client-key-data: {encoded(certificate + '.key')}\n")
+        return kubeconfig.document(f"https://127.0.0.1:{self.port}", *((self.tls / file).read_bytes() for file in (
+            "server-ca.crt", certificate + ".crt", certificate + ".key")), name)
 
     def _write_kubeconfig(self):
         default = KUBECONFIG if not self.api_only else str(self.data_dir / "k3s.yaml")

@@ -153,9 +153,21 @@ class Server(ThreadingHTTPServer):
         self.close_request(request)
 
     def start(self):
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 3600}, daemon=True,
-                         name=f"https-{self.server_port}").start()
+        self._serving = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 3600}, daemon=True,
+                                         name=f"https-{self.server_port}")
+        self._serving.start()
         return self
+
+    def stop(self):
+        """Takes no connections any more; those that are there go on."""
+        ending = threading.Thread(target=self.shutdown, daemon=True)
+        ending.start()
+        while self._serving.is_alive():
+            # The loop sleeps until somebody comes.
+            socket.create_connection(self.server_address[:2]).close()
+            self._serving.join(0.05)
+        ending.join()
+        self.server_close()
 
 
 def wildcard_address(port):

@@ -16,10 +16,13 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
     SiteJudgement,
     TargetJudgement,
 )
+from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import is_waiting
 
 # A site is only well when all its models answered lately, not one after the other over many minutes.
 PROBE_FRESH_SECONDS = 60
 PROBE_AGAIN_SECONDS = 2
+# How long a single look at the API is believed while the models answer; whoever waits longer follows the changes.
+LOOK_FRESH_SECONDS = 10
 
 WELL = "healthy"
 GAVE_UP = "failed"
@@ -72,6 +75,21 @@ def due_probes(progress: Progress, site: SiteJudgement, elapsed: float, limits: 
                 yield target
         elif target.state == HEALTHY and target.probe.at < since:
             yield target
+
+
+def has_to_follow(site: SiteJudgement, age: float, limits: Limits) -> bool:
+    """Return whether one look, ``age`` seconds old, is not enough: something has to change first, to stay, or may have changed since."""
+    return limits.settle > 0 or age >= LOOK_FRESH_SECONDS or not all(_needs_no_change(part) for part in site.parts)
+
+
+def is_unexplained(site: SiteJudgement) -> bool:
+    """Return whether only events can tell why a container does not run."""
+    return any(target.state != HEALTHY and target.pod is not None and is_waiting(target.pod) for target in site.targets)
+
+
+def _needs_no_change(part: Judgement) -> bool:
+    """True for what is well, for what nothing mends, and for what only has to be asked for the first time."""
+    return part.state == HEALTHY or part.final or (isinstance(part, TargetJudgement) and part.probe_wanted and part.probe is None)
 
 
 def _settled(part: Judgement, progress: Progress, elapsed: float, limits: Limits) -> bool:

@@ -15,6 +15,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.health.decide import 
     advance,
     conclude,
     due_probes,
+    has_to_follow,
+    is_unexplained,
 )
 from ansible_collections.edgeai.sites.plugins.module_utils.health.judge import judge_site
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import (
@@ -30,7 +32,7 @@ LONGEST_PAUSE_SECONDS = 1.0
 
 
 class Eyes(ABC):
-    """Watches the API. ``elapsed`` is in seconds since the start and never jumps."""
+    """See the API: at least once, and from ``follow`` on every change. ``elapsed`` is in seconds since the start and never jumps."""
 
     @abstractmethod
     def elapsed(self) -> float:
@@ -43,6 +45,14 @@ class Eyes(ABC):
     @abstractmethod
     def wait(self, seconds: float) -> None:
         """Return when something changed, or after ``seconds``."""
+
+    @abstractmethod
+    def follow(self) -> None:
+        """See every change from now on. Doing it again does nothing."""
+
+    @abstractmethod
+    def explain(self) -> None:
+        """See events, too, which tell why a pod does not start. Doing it again does nothing."""
 
 
 class Voice(ABC):
@@ -63,10 +73,13 @@ class Voice(ABC):
 
 def observe(eyes: Eyes, voice: Voice, targets: Iterable[ExpectedTarget], nodes: Iterable[ExpectedNode],
             limits: Limits) -> Tuple[SiteJudgement, str]:
-    """Judge at every change until there is a conclusion; return the last judgement and the conclusion."""
+    """Judge at every change until there is a conclusion; return the last judgement and the conclusion.
+
+    One look and the answers of the models are all that a site costs which is well; what is not, is followed.
+    """
     expected = {target.name: target for target in targets}
     nodes = tuple(nodes)
-    progress = Progress()
+    progress, looked = Progress(), eyes.elapsed()
     while True:
         site = judge_site(expected.values(), nodes, eyes.evidence(voice.answers()))
         elapsed = eyes.elapsed()
@@ -76,4 +89,8 @@ def observe(eyes: Eyes, voice: Voice, targets: Iterable[ExpectedTarget], nodes: 
             return site, conclusion
         for target in due_probes(progress, site, elapsed, limits):
             voice.ask(expected[target.name], target.pod, elapsed)
+        if is_unexplained(site):
+            eyes.explain()
+        if has_to_follow(site, elapsed - looked, limits):
+            eyes.follow()
         eyes.wait(min(LONGEST_PAUSE_SECONDS, max(0.0, limits.deadline - elapsed)))

@@ -91,6 +91,12 @@ def is_ready(pod: Object) -> bool:
     return condition(pod, "Ready").get("status") == "True"
 
 
+def is_waiting(pod: Object) -> bool:
+    """True while the pod has a node and its container has neither begun nor ended: the status seldom says why."""
+    state = container_status(pod).get("state") or {}
+    return bool(pod.get("spec", {}).get("nodeName")) and "running" not in state and "terminated" not in state
+
+
 def rejections(pods: Iterable[Object]) -> Dict[str, int]:
     """Return how many pods a kubelet refused, by reason (``OutOfnvidia.com/gpu: …``)."""
     counts: Dict[str, int] = {}

@@ -22,7 +22,7 @@ MAX_LOG_BYTES = 8192
 
 
 class Asker(Voice):
-    """Voice over a real API server; ``wake`` is called when an answer has come."""
+    """Voice over a real API server; ``wake`` is called when nobody is being asked any more."""
 
     def __init__(self, api: KubeApi, namespace: str, seconds: float, wake: Callable[[], None]) -> None:
         self._api = api
@@ -33,14 +33,17 @@ class Asker(Voice):
         self._turns = threading.BoundedSemaphore(AT_ONCE)
         self._asking: Set[str] = set()
         self._answers: Dict[str, Probe] = {}
+        self._told: Dict[str, Probe] = {}
 
     def ask(self, target: ExpectedTarget, pod: Object, elapsed: float) -> None:
-        if target.name not in self._asking:
+        # An answer that came since the last look at the answers is news, and asking again would not make it newer.
+        if target.name not in self._asking and self._answers.get(target.name) is self._told.get(target.name):
             self._asking.add(target.name)
             threading.Thread(target=self._ask, args=(target, pod, elapsed), daemon=True).start()
 
     def answers(self) -> Dict[str, Probe]:
-        return dict(self._answers)
+        self._told = dict(self._answers)
+        return self._told
 
     def log(self, target: ExpectedTarget, pod: Object, lines: int) -> List[str]:
         path = "%s/pods/%s/log" % (self._base(), quote(pod["metadata"]["name"]))
@@ -62,7 +65,9 @@ class Asker(Voice):
             probe = Probe(pod["metadata"]["name"], container_id(pod), elapsed, error=str(error) or repr(error))
         self._answers[target.name] = probe
         self._asking.discard(target.name)
-        self._wake()
+        # A site is judged as a whole: once for all that were asked together, not once for each of them.
+        if not self._asking:
+            self._wake()
 
     def _probe(self, target: ExpectedTarget, pod: Object, elapsed: float) -> Probe:
         name = pod["metadata"]["name"]

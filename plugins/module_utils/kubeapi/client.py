@@ -32,16 +32,18 @@ READ_SECONDS = 15
 # A list of a large site is below 10 MiB; more is not an answer.
 MAX_BYTES = 32 * 1024 * 1024
 MAX_CONNECTIONS = 16
+MAX_RETRY_AFTER = 30.0
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 
 
 class ApiError(Exception):
-    """The server answered with an error, or not at all (status 0)."""
+    """The server answered with an error, or not at all (status 0). ``retry_after``: seconds that it asks to be left alone."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, retry_after: float = 0.0) -> None:
         super().__init__(message)
         self.status = status
+        self.retry_after = retry_after
 
 
 class KubeApi:
@@ -159,7 +161,8 @@ class KubeApi:
         self._take_time(response.headers.get("Date"))
         if not 200 <= response.status < 300:
             raise ApiError(response.status, "%s answered %d: %s"
-                           % (path.split("?")[0], response.status, _status_text(self._read(response, 65536))))
+                           % (path.split("?")[0], response.status, _status_text(self._read(response, 65536))),
+                           _seconds(response.headers.get("Retry-After")))
         return response
 
     def _read(self, response: Any, limit: int) -> bytes:
@@ -219,6 +222,11 @@ def _parse(data: bytes) -> Any:
         raise ApiError(0, "the answer is not JSON: %r" % data[:80]) from error
 
 
+def _seconds(text: Optional[str]) -> float:
+    """Return the seconds of a Retry-After, at most MAX_RETRY_AFTER; API servers send no dates there."""
+    return min(float(text), MAX_RETRY_AFTER) if text and text.isdigit() else 0.0
+
+
 def _status_text(data: bytes) -> str:
     """Return the message of a Kubernetes Status, or the start of whatever came."""
     try:
@@ -232,7 +240,9 @@ def _plain(host: str, error: Exception) -> str:
     text = str(error)
     for known, plain in (("refused", "connection refused"), ("timed out", "no answer in time"),
                          ("CERTIFICATE_VERIFY_FAILED", "its certificate is not signed by the kubeconfig's CA"),
-                         ("No route to host", "no route to host"), ("Name or service", "its name is not known")):
+                         ("No route to host", "no route to host"), ("Name or service", "its name is not known"),
+                         ("onnection aborted", "the connection broke off"), ("onnection broken", "the connection broke off"),
+                         ("reset by peer", "the connection broke off"), ("UNEXPECTED_EOF", "the connection broke off")):
         if known in text:
             return "the API at %s does not answer: %s" % (host, plain)
     return "the API at %s does not answer: %s" % (host, text.rpartition(": ")[2])

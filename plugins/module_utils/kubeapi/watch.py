@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""List, then watch, a few kinds of objects at once; one thread each, one picture of them all."""
+"""List, then watch, a few kinds of objects at once; one thread each, one picture of them all.
+
+A rollout watches all through (Watcher). A verification looks once, and watches only where that was not enough (Look).
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,15 @@ from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import
 
 # The server ends a watch after this time and it is taken up again, so that a dead link cannot pass for a quiet one.
 WATCH_SECONDS = 30
+# A server that has not ended it this long after is not there any more.
+LATE_SECONDS = 10
+# After an error; doubled with each further one in a row, up to the longest, and never shorter than the server asks for.
 RETRY_SECONDS = 1.0
-# What the health of workloads depends on.
-HEALTH_KINDS = ("deployments", "replicasets", "pods", "events", "nodes", "leases")
+LONGEST_RETRY_SECONDS = 8.0
+# What the health of workloads depends on; events only tell why a pod does not start.
+LOOK_KINDS = ("deployments", "replicasets", "pods", "nodes", "leases")
+REASONS = "events"
+HEALTH_KINDS = (*LOOK_KINDS, REASONS)
 OURS = "%s=%s" % (MANAGED_BY_LABEL, MANAGED_BY)
 GONE = 410
 
@@ -42,41 +51,63 @@ def watched(namespace: str) -> Dict[str, Tuple[str, Dict[str, str]]]:
         "replicasets": (apps + "/replicasets", {"labelSelector": OURS}),
         "daemonsets": (apps + "/daemonsets", {"labelSelector": OURS}),
         "pods": (core + "/pods", {"labelSelector": OURS}),
-        "events": (core + "/events", {}),
+        # What keeps a container from starting is a warning; the others tell of each step of each pod.
+        "events": (core + "/events", {"fieldSelector": "type=Warning"}),
         "nodes": ("/api/v1/nodes", {}),
         "leases": ("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases", {}),
     }
 
 
 class Watcher(Eyes):
-    """Eyes on a real API server. Start it with ``with``; its threads end with the process at the latest.
+    """Eyes on a real API server that watch from the start. Use it with ``with``; its threads end with the process at the latest.
 
-    ``kinds``: which of the kinds in Evidence to look at.
+    ``kinds``: which of the kinds in Evidence to look at. Each costs a list and a watch, which is taken up anew every WATCH_SECONDS.
+    ``believed``: seconds that what was seen last still counts after the API has stopped answering; a site that was never seen
+    has them, too, to answer at the start. ``patience``: seconds that the first answers are waited for.
     """
 
-    def __init__(self, api: KubeApi, namespace: str, kinds: Iterable[str] = HEALTH_KINDS) -> None:
+    def __init__(self, api: KubeApi, namespace: str, kinds: Iterable[str] = HEALTH_KINDS, believed: float = 0.0,
+                 patience: float = CONNECT_SECONDS + READ_SECONDS) -> None:
         self._api = api
-        known = watched(namespace)
-        self._kinds = {kind: known[kind] for kind in kinds}
+        self._known = watched(namespace)
+        self._kinds = list(kinds)
         self._start = time.monotonic()
         self._changed = threading.Condition()
         self._dirty = False
         self._stopped = threading.Event()
+        self._following = threading.Event()
+        self._following.set()
         self._objects: Dict[str, Dict[str, Any]] = {kind: {} for kind in self._kinds}
-        self._errors: Dict[str, str] = {kind: "the API at %s has not answered yet" % api.host for kind in self._kinds}
+        self._believed = believed
+        self._patience = patience
+        # Kind -> since when it is not seen any more, and why. What was never seen is not believed for a moment.
+        self._errors: Dict[str, Tuple[float, str]] = {
+            kind: (float("-inf"), "the API at %s has not answered yet" % api.host) for kind in self._kinds}
         self._unheard: Set[str] = set(self._kinds)
         self._renewed: Dict[str, float] = {}
 
     def __enter__(self) -> "Watcher":
         for kind in self._kinds:
-            threading.Thread(target=self._follow, args=(kind,), daemon=True).start()
+            self._begin(kind)
         # The first look is at a whole picture, or at the reason why there is none.
         with self._changed:
-            self._changed.wait_for(lambda: not self._unheard, CONNECT_SECONDS + READ_SECONDS)
+            self._changed.wait_for(lambda: not self._unheard, self._patience)
+            self._changed.wait_for(lambda: not self._errors, self._believed)
         return self
 
     def __exit__(self, *unused: Any) -> None:
         self._stopped.set()
+        self._following.set()
+
+    def follow(self) -> None:
+        self._following.set()
+
+    def explain(self) -> None:
+        if REASONS not in self._kinds:
+            self._kinds.append(REASONS)
+            with self._changed:
+                self._objects[REASONS] = {}
+            self._begin(REASONS)
 
     def elapsed(self) -> float:
         return time.monotonic() - self._start
@@ -100,31 +131,36 @@ class Watcher(Eyes):
                 now=self._api.now(),
                 lease_ages={node: moment - at for node, at in self._renewed.items()},
                 probes=probes,
-                blind=next(iter(self._errors.values()), ""),
+                blind=next((error for since, error in self._errors.values() if moment - since >= self._believed), ""),
                 **{kind: dict(objects) for kind, objects in self._objects.items()},
             )
 
+    def _begin(self, kind: str) -> None:
+        threading.Thread(target=self._follow, args=(kind,), daemon=True).start()
+
     def _follow(self, kind: str) -> None:
-        version = ""
+        version, pause = "", 0.0
         while not self._stopped.is_set():
+            asked = 0.0
             try:
                 version = self._watch(kind, version) if version else self._list(kind)
+                pause = 0.0
             except Expired:
                 version = ""
-            except ApiError as error:
-                self._note(kind, str(error))
-                version = "" if error.status else version
-                self._stopped.wait(RETRY_SECONDS)
             except Exception as error:
                 # A thread that dies in silence would leave a picture that only looks alive.
-                self._note(kind, "watching %s failed: %r" % (kind, error))
-                version = ""
-                self._stopped.wait(RETRY_SECONDS)
+                known = isinstance(error, ApiError)
+                self._note(kind, str(error) if known else "watching %s failed: %r" % (kind, error))
+                # A list is the whole truth at once; a watch taken up again would tell of it with its next change.
+                version, asked = "", error.retry_after if known else 0.0
+                pause = min(max(RETRY_SECONDS, 2 * pause), LONGEST_RETRY_SECONDS)
+            self._following.wait()
+            self._stopped.wait(max(pause, asked))
 
     def _list(self, kind: str) -> str:
-        path, query = self._kinds[kind]
+        path, query = self._known[kind]
         answer = self._api.get(path, query)
-        found = {item["metadata"]["name"]: item for item in answer.get("items") or []}
+        found = {item["metadata"]["name"]: _lean(item) for item in answer.get("items") or []}
         with self._changed:
             if kind == "leases":
                 for name, lease in found.items():
@@ -134,10 +170,10 @@ class Watcher(Eyes):
         return answer["metadata"]["resourceVersion"]
 
     def _watch(self, kind: str, version: str) -> str:
-        path, query = self._kinds[kind]
+        path, query = self._known[kind]
         query = dict(query, watch="1", resourceVersion=version, allowWatchBookmarks="true",
                      timeoutSeconds=str(WATCH_SECONDS))
-        for line in self._api.lines(path, query, WATCH_SECONDS + 10):
+        for line in self._api.lines(path, query, WATCH_SECONDS + LATE_SECONDS):
             if self._stopped.is_set():
                 break
             if line.strip():
@@ -159,7 +195,7 @@ class Watcher(Eyes):
                 else:
                     if kind == "leases":
                         self._note_renewal(meta["name"], thing)
-                    self._objects[kind][meta["name"]] = thing
+                    self._objects[kind][meta["name"]] = _lean(thing)
         self._note(kind, "")
         return meta["resourceVersion"]
 
@@ -172,8 +208,26 @@ class Watcher(Eyes):
     def _note(self, kind: str, error: str) -> None:
         with self._changed:
             if error:
-                self._errors[kind] = error
+                since, _before = self._errors.get(kind, (time.monotonic(), ""))
+                self._errors[kind] = since, error
             else:
                 self._errors.pop(kind, None)
             self._unheard.discard(kind)
         self.wake()
+
+
+def _lean(thing: Dict[str, Any]) -> Dict[str, Any]:
+    """Drop who manages which field: it is half of an object, and nothing here is decided by it."""
+    thing["metadata"].pop("managedFields", None)
+    return thing
+
+
+class Look(Watcher):
+    """Eyes that list each kind once, and watch from ``follow`` on: what a site that is well costs its API.
+
+    ``deadline``: seconds after which nobody waits for the lists any more.
+    """
+
+    def __init__(self, api: KubeApi, namespace: str, deadline: float) -> None:
+        super().__init__(api, namespace, LOOK_KINDS, patience=min(deadline, CONNECT_SECONDS + READ_SECONDS))
+        self._following.clear()

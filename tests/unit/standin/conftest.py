@@ -13,21 +13,12 @@ import pytest
 STANDIN = Path(__file__).resolve().parents[3] / "lab" / "standin"
 sys.path.insert(0, str(STANDIN))
 
-import build
-import packing
-import schema_source
-from k3s_standin import build_info
+import in_place
 
 
 @pytest.fixture(scope="session", autouse=True)
 def built_in_data():
-    made = {"build.json": {"version": build.DEFAULT_VERSION, "arch": "amd64"},
-            "schema.json": schema_source.derive(packing.site_packages())}
-    original, build_info.data = build_info.data, made.__getitem__
-    from k3s_standin.api import schema
-    schema.data = build_info.data
-    yield
-    build_info.data = original
+    in_place.prepare()
 
 
 @pytest.fixture

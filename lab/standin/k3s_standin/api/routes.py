@@ -30,12 +30,13 @@ def truth(text):
 class KubernetesApi:
     """Answers everything below /api, /apis, /version and the health paths."""
 
-    def __init__(self, objects, tokens, kubelet_context=None, faults=None):
+    def __init__(self, objects, tokens, kubelet_context=None, faults=None, to_pod=proxy.to_pod):
         self.objects = objects
         self.tokens = tokens
         self.authorizer = auth.Authorizer(objects)
         self.kubelet_context = kubelet_context  # callable: TLS context for calls to kubelets
         self.faults = faults
+        self._to_pod = to_pod                   # passes a request on to a pod, like proxy.to_pod
         self.ready = True
 
     # -- entry -------------------------------------------------------------------------------------
@@ -257,7 +258,7 @@ class KubernetesApi:
         scheme, name, port = proxy.parse_target(target)
         pod = self.objects.get(resource, namespace, name)
         found = re.match(r"^/api/v1/namespaces/[^/]+/pods/[^/]+/proxy(/.*)?$", request.raw_path)
-        return proxy.to_pod(pod, scheme, port, found[1] or "/", request)
+        return self._to_pod(pod, scheme, port, found[1] or "/", request)
 
     def _binding(self, request, resource, pod):
         node = _json(request)["target"]["name"]

@@ -58,14 +58,15 @@ class DeploymentController:
 
     def sync(self):
         self.wake_in = None
+        owned = {}
+        for replica_set in self._objects.all("replicasets"):
+            owned.setdefault(conditions.controller_of(replica_set), []).append(replica_set)
         for deployment in self._objects.all("deployments"):
             if not deployment["metadata"].get("deletionTimestamp"):
-                self._sync_one(deployment)
+                self._sync_one(deployment, owned.get(deployment["metadata"]["uid"], []))
 
     # -- one deployment ----------------------------------------------------------------------------
-    def _sync_one(self, deployment):
-        owned = [r for r in self._objects.all("replicasets", deployment["metadata"]["namespace"])
-                 if conditions.controller_of(r) == deployment["metadata"]["uid"]]
+    def _sync_one(self, deployment, owned):
         owned.sort(key=lambda r: int(r["metadata"].get("annotations", {}).get(REVISION, 0)))
         new = next((r for r in owned if _same_template(r, deployment)), None)
         olds = [r for r in owned if r is not new]

@@ -29,6 +29,8 @@ FIELD_MANAGER = "edgeai.sites-rollout"
 AT_ONCE = 6
 # After an answer that did not come the model is left alone for a moment.
 AGAIN_SECONDS = 2
+# An API that is restarted or busy is no node that is away: its targets would be put off, and the wave might fail for it.
+BELIEVED_SECONDS = 10
 # Asks a model and returns its answers, or raises: whatever is raised is no answer.
 Way = Callable[[Question, ExpectedTarget, Object], Answers]
 
@@ -47,7 +49,8 @@ class SiteHands(Hands):
         self._targets = targets
         self._nodes = nodes
         self._images = images
-        self._watcher = Watcher(api, namespace)
+        # All through: each turn judges what is now, and a switch is a row of changes.
+        self._watcher = Watcher(api, namespace, believed=BELIEVED_SECONDS)
         self._seen = self._watcher.evidence({})
         self._examiner = Examiner(ByProxy(api, namespace, seconds), ways, wake)
         self._wake = wake

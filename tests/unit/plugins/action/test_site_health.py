@@ -64,6 +64,19 @@ def test_all_well(site, run, check_mode):
     assert seconds < 4
     assert len(site.paths("/v2/models/vision/infer")) == 4, "one to warm up and three that are measured"
     assert all(path.startswith("GET") or "/proxy/" in path for path in site.requests), "it only reads"
+    questions = site.paths("/proxy/")
+    assert len(site.requests) - len(questions) == 5, "one list of each kind, no events"
+    assert not site.paths("watch=1"), "one look was enough"
+
+
+def test_what_waits_is_watched_and_explained(site, run):
+    site.fill(pods=[c.pod(state={"waiting": {"reason": "ContainerCreating"}}, ready=False)],
+              deployments=[c.deployment(ready=0, available=0)],
+              events=[{"metadata": {"name": "e"}, "reason": "FailedCreatePodSandBox", "message": "no pause image",
+                       "involvedObject": {"uid": c.pod()["metadata"]["uid"]}, "lastTimestamp": c.stamp()}])
+    result, _seconds = run()
+    assert "the node cannot make a pod: no pause image" in result["msg"]
+    assert site.paths("/events")
 
 
 def test_it_waits_for_the_new_model_while_the_old_one_serves(site, run):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+from ansible_collections.edgeai.sites.plugins.module_utils.health import decide
 from ansible_collections.edgeai.sites.plugins.module_utils.health.decide import Limits
 from ansible_collections.edgeai.sites.plugins.module_utils.health.observe import Eyes, Voice, observe
 
@@ -19,7 +20,7 @@ class Film(Eyes):
     """Shows one evidence after the other, a second each, and the last for ever."""
 
     def __init__(self, *frames):
-        self.frames, self.seconds = frames, 0
+        self.frames, self.seconds, self.asked = frames, 0, []
 
     def elapsed(self):
         return float(self.seconds)
@@ -30,6 +31,12 @@ class Film(Eyes):
     def wait(self, seconds):
         assert seconds <= 1.0
         self.seconds += 1
+
+    def follow(self):
+        self.asked.append("follow")
+
+    def explain(self):
+        self.asked.append("explain")
 
 
 class Echo(Voice):
@@ -89,3 +96,36 @@ def test_a_pod_that_is_replaced_after_its_answer_has_to_answer_again():
     assert conclusion == "healthy"
     assert voice.asked[-1] == (c.TARGET, "vision-line-a-2-y")
     assert site.targets[0].probe.pod == "vision-line-a-2-y"
+
+
+CREATING = c.evidence(pods=[c.pod(state={"waiting": {"reason": "ContainerCreating"}}, ready=False)],
+                      deployments=[c.deployment(ready=0, available=0)])
+
+
+@pytest.mark.parametrize("frames, answer, limits, asked", [
+    ([c.evidence()], {}, {}, set()),
+    ([c.evidence()], {"answer": c.WRONG}, {}, set()),
+    ([c.evidence(deployments=[c.deployment(digest=c.OLD)])], {}, {}, set()),
+    ([c.evidence()], {"error": "no answer in time"}, {}, {"follow"}),
+    ([LOADING, c.evidence()], {}, {}, {"follow"}),
+    ([OLD_ONLY, c.evidence()], {}, {}, {"follow"}),
+    ([c.evidence(leases=[c.lease(ago=90)]), c.evidence()], {}, {}, {"follow"}),
+    ([c.evidence(blind="gone"), c.evidence()], {}, {}, {"follow"}),
+    ([c.evidence()], {}, {"settle": 2}, {"follow"}),
+    ([CREATING, c.evidence()], {}, {}, {"follow", "explain"}),
+])
+def test_changes_and_events_are_asked_for_only_where_one_look_is_not_enough(frames, answer, limits, asked):
+    film = Film(*frames)
+    observe(film, Echo(**answer), [c.expected()], [], Limits(**{"deadline": 10, "grace": 3, **limits}))
+    assert set(film.asked) == asked
+
+
+class Silent(Echo):
+    def ask(self, target, pod, elapsed):
+        pass
+
+
+def test_a_look_is_not_believed_for_ever():
+    film = Film(c.evidence())
+    assert look(film, Silent(), deadline=30)[1] == "deadline"
+    assert len(film.asked) == 30 - decide.LOOK_FRESH_SECONDS, "from then on changes are followed"

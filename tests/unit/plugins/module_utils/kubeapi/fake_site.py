@@ -30,6 +30,7 @@ class FakeSite:
         self.requests = []
         self.authorizations = []    # that header of each request
         self.refuse = None          # a status that everything is answered with
+        self.retry_after = None     # what it says of itself then
         self.closing = False
         self.health = lambda: (200, c.WELL)
         self.infer = lambda: (200, c.RIGHT)
@@ -130,7 +131,8 @@ class FakeSite:
         self.authorizations.append(request.headers.get("Authorization"))
         kind = url.path.rpartition("/")[2]
         if self.refuse:
-            self.send(request, self.refuse, {"kind": "Status", "message": "Unauthorized", "code": self.refuse})
+            headers = {"Retry-After": self.retry_after} if self.retry_after else {}
+            self.send(request, self.refuse, {"kind": "Status", "message": "Unauthorized", "code": self.refuse}, headers=headers)
         elif "/proxy/" in url.path:
             status, body = self.infer() if request.command == "POST" else self.health()
             self.send(request, status, body, self.raw if request.command == "GET" else None)
@@ -148,10 +150,11 @@ class FakeSite:
             self.send(request, 200, {"metadata": {"resourceVersion": str(version)}, "items": items})
 
     @staticmethod
-    def send(request, status, body, raw=None):
+    def send(request, status, body, raw=None, headers=None):
         data = json.dumps(body).encode() if raw is None else raw
         request.send_response(status)
-        request.send_header("Content-Length", str(len(data)))
+        for name, value in {"Content-Length": str(len(data)), **(headers or {})}.items():
+            request.send_header(name, value)
         request.end_headers()
         request.wfile.write(data)
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 import yaml
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import ApiError, KubeApi
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import MAX_RETRY_AFTER, ApiError, KubeApi
 
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.health import cluster as c
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.kubeapi.fake_site import FakeSite
@@ -65,6 +65,14 @@ def test_a_token_is_shown(site, tmp_path):
     (tmp_path / "tokens").write_text(yaml.safe_dump(document))
     KubeApi.from_kubeconfig(str(tmp_path / "tokens")).get(NODES)
     assert site.authorizations == ["Bearer t0ken"]
+
+
+@pytest.mark.parametrize("header, seconds", [("7", 7.0), ("900", MAX_RETRY_AFTER), ("soon", 0.0), (None, 0.0)])
+def test_an_error_carries_how_long_the_server_wants_to_be_left_alone(site, api, header, seconds):
+    site.refuse, site.retry_after = 429, header
+    with pytest.raises(ApiError) as caught:
+        api.get(NODES)
+    assert caught.value.retry_after == seconds
 
 
 def test_nobody_listens(tmp_path):
