@@ -5,34 +5,18 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-STANDIN = Path(__file__).resolve().parents[3] / "lab" / "standin"
-sys.path.insert(0, str(STANDIN))
-
-import build
-import packing
-import schema_source
-from k3s_standin import build_info
+from ansible_collections.edgeai.sites.tests.unit.standin.in_process import built_in_data, empty_cluster
 
 
 @pytest.fixture(scope="session", autouse=True)
-def built_in_data():
-    made = {"build.json": {"version": build.DEFAULT_VERSION, "arch": "amd64"},
-            "schema.json": schema_source.derive(packing.site_packages())}
-    original, build_info.data = build_info.data, made.__getitem__
-    from k3s_standin.api import schema
-    schema.data = build_info.data
-    yield
-    build_info.data = original
+def _data():
+    with built_in_data():
+        yield
 
 
 @pytest.fixture
 def objects(tmp_path):
     """An empty cluster in a scratch directory."""
-    from k3s_standin.api.objects import Objects
-    from k3s_standin.api.store import open_store
-    return Objects(open_store(tmp_path / "db"))
+    return empty_cluster(tmp_path / "db")

@@ -153,11 +153,9 @@ def leave_order(directory: str, order: Dict[str, Any], now: float) -> None:
 def read_ledger(directory: str) -> Tuple[Dict[str, Any], ledger.Journal]:
     """Return the plan and the journal in ``directory`` without a lock or a change, also while another process writes.
 
-    RolloutError when there is none, or it is damaged; a line that is being written counts as not written yet.
+    RolloutError when it is damaged; a line that is being written counts as not written yet.
     """
     path = os.path.join(directory, PLAN)
-    if not os.path.exists(path):
-        raise RolloutError(f"found no rollout in {directory}; wanted a directory with {PLAN} and {JOURNAL}, as a rollout leaves it")
     plan = check_plan(_json(_read(path), path))
     return plan, ledger.parse(_read(os.path.join(directory, JOURNAL)), plan)
 
