@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import sys
 import threading
@@ -30,13 +31,18 @@ from standin_common.http import Response, Server
 @contextlib.contextmanager
 def built_in_data():
     """The data files, for as long as the block runs."""
-    made = {"build.json": {"version": build.DEFAULT_VERSION, "arch": "amd64"}, "schema.json": schema_source.derive(packing.site_packages())}
+    made = {"build.json": {"version": build.DEFAULT_VERSION, "arch": "amd64"}, "schema.json": _schema()}
     original, build_info.data = build_info.data, made.__getitem__
     schema.data = build_info.data
     try:
         yield
     finally:
         build_info.data = schema.data = original
+
+
+@functools.lru_cache(maxsize=None)
+def _schema():
+    return schema_source.derive(packing.site_packages())
 
 
 def empty_cluster(directory):
