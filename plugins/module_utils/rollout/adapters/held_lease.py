@@ -51,8 +51,9 @@ class HeldLease:
         """Let go of it, so that the next one need not wait. What fails here ends by itself when the Lease does."""
         self._stop.set()
         self._thread.join(CONNECT_SECONDS + ANSWER_SECONDS + 1)
-        if not self._lost and not self._thread.is_alive():
+        if not self._thread.is_alive():
             try:
+                # Of another holder's it would be another version.
                 self._api.put(self._path, rules.released(self._lease, self._api.now()), ANSWER_SECONDS)
             except ApiError:
                 pass

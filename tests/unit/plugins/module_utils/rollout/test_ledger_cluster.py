@@ -6,14 +6,17 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import ledger_objects as o
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters import ledger_cluster
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.patient import PATIENCE_SECONDS
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import Fenced, Held, RolloutError
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.ledger_world import HEAD, LEASE, MAPS, NAME, NS, Clock, Fate, cluster
-from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.lines import Site, engine
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.lines import Site, engine, run
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NEW, NOW
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import A, small_plan
 
@@ -177,6 +180,26 @@ class TestTwoControllers:
             book.append(INTENT)
         assert there.kinds() == ["takeover", "switch_intent"]
 
+    def test_a_write_that_took_too_long_is_followed_by_nothing(self, there):
+        clock = Clock()
+        book = there.open(PLAN, clock=clock)
+
+        def meddle(request):
+            clock.time += 20 * (request.path == HEAD)
+
+        there.server.meddle = meddle
+        with pytest.raises(Fenced, match="could not be renewed for 20 s"):
+            book.append(INTENT)
+        assert there.kinds() == ["takeover", "switch_intent"] and book.state.seq == 1
+
+    def test_who_writes_the_same_is_somebody_else_all_the_same(self, there):
+        book = there.open(PLAN)
+        twin = copy.copy(book)
+        twin._me, twin._pending = "a twin", []
+        book.append(INTENT)
+        with pytest.raises(Fenced, match="somebody else wrote"):
+            twin.append(INTENT)
+
     def test_a_lease_that_is_renewed_holds(self, there):
         clock = Clock()
         book = there.open(PLAN, clock=clock)
@@ -313,6 +336,28 @@ class TestDeadControllers:
         assert there.read()[1].events == again.events
         names = {segment.name for segment in o.head_of(there.maps()[NAME]).segments}
         assert {name for name in there.maps() if name.startswith(NAME + "-0")} == names, "what the dead one left is cleared away"
+
+    @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+    def test_each_line_is_switched_once_whenever_its_controller_dies(self, after):
+        """The engine itself, killed at each of the requests of a whole rollout."""
+        for number in range(1, 1000):
+            with cluster() as there:
+                there.open(PLAN).close()
+                site = Site(PLAN)
+                there.server.meddle = Fate(dict.fromkeys(range(number + after, 1000), "lost"))
+                try:
+                    book = there.open()
+                    run(PLAN, site, book)
+                    ended = there.server.meddle.count < number + after
+                    there.kill(book)
+                except RolloutError:
+                    ended = False
+                there.server.meddle = lambda _request: None
+                state = run(PLAN, site, there.open())
+                assert state.status == s.DONE and [len(line.switches) for line in site.lines.values()] == [1, 1, 1], number
+            if ended:
+                assert number > 10
+                return
 
     def test_a_lost_head_is_no_new_rollout(self, there, monkeypatch):
         monkeypatch.setattr(o, "TAIL_BYTES", 1000)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import hashlib
 import json
 import random
 
@@ -18,8 +19,10 @@ from hypothesis import strategies as st
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import ledger
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import ledger_objects as o
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import RolloutError
-from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NOW
-from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import small_plan
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.plan import make_plan
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.lines import Memory, Site, run
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NOW, fleet, node, release
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import SITE, WAVES, A, small_plan
 
 PLAN = small_plan()
 NS, NAME = "edgeai", "rollout-vision-2.4"
@@ -102,6 +105,27 @@ def test_a_journal_in_parts_is_the_journal(batches):
 def test_objects_stay_small_whatever_is_in_them():
     head, sealed = o.extended(NS, NAME, EMPTY, lines(40, size=o.TAIL_BYTES // 4), 1, "w")
     assert max(len(json.dumps(each)) for each in [*sealed, o.head_object(NS, NAME, head)]) < 500 << 10
+
+
+def test_a_rollout_of_a_thousand_targets():
+    site = {**SITE, "nodes": [node(f"n{number:04d}") for number in range(1000)]}
+    plan = make_plan(release(targets={"expect": 1000}, waves=WAVES, budgets={"max_unavailable": {"site": 3}}), fleet(sites=[site]))
+    small = Memory(PLAN)
+    run(PLAN, Site(PLAN), small)
+    own = [event for event in small.events if event.get("target") == A]
+    head, made, written = o.Head(ledger.header(plan, NOW)), [o.plan_object(NS, NAME, plan)], []
+    for number, name in enumerate(plan["targets"]):
+        # Each target's own answers differ from the others'.
+        new = [{**event, "target": name, "seq": len(own) * number + event["seq"], "token": 1,
+                "reason": hashlib.sha256(f"{name}{event['seq']}".encode()).hexdigest()} for event in own]
+        head, sealed = o.extended(NS, NAME, head, [json.dumps(event) + "\n" for event in new], 1, "w")
+        made += sealed
+        if number % 20 == 0:
+            written.append(len(json.dumps(o.head_object(NS, NAME, head))))
+    sizes = [len(json.dumps(each)) for each in made]
+    assert len(own) >= 7 and 8 <= len(made) <= 40, len(made)
+    assert max(sizes) < 200 << 10 and sum(sizes) < 2 << 20, (max(sizes), sum(sizes))
+    assert sum(written) / len(written) < 64 << 10, "an intent costs little, early and late"
 
 
 def test_what_a_dead_controller_left_is_told_from_what_counts():
