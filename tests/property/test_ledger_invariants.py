@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,8 +18,9 @@ from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.sa
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import A, small_plan
 
 PLAN = small_plan()
-ACTS = st.sampled_from(["open", "note", "note", "many", "intent", "intent", "sync", "renew", "die", "close", "later"])
-FATES = st.sampled_from([None, None, None, 429, 500, 503, "lost", ("done", 500), "done, lost"])
+ACTS = ["note", "note", "many", "many", "intent", "intent", "intent", "sync", "renew", "die", "close", "later"]
+PASSING = [None, None, None, None, 429, 500, 503, "lost", ("done", 500), "done, lost"]
+STEPS = 30
 
 
 class Controllers:
@@ -29,15 +32,13 @@ class Controllers:
     def act(self, who, act):
         book = self.books.get(who)
         try:
-            if act == "open" and book is None:
+            if book is None:
                 # Each has been waiting for its own time: nobody knows the others' clocks.
-                self.clocks[who] = Clock()
+                self.clocks[who] = Clock(pace=8)
                 self.books[who] = book = self.there.open(PLAN, run=f"controller {who}", clock=self.clocks[who])
                 self.note(book, book.events[-1:])
-            elif act == "later" and book is not None:
+            elif act == "later":
                 self.clocks[who].time += 7
-            elif book is None or act == "open":
-                return
             elif act == "renew":
                 book._lease.beat()
             elif act == "die":
@@ -55,8 +56,12 @@ class Controllers:
                         self.sync(book, lambda event=event: book.append(event))
                     else:
                         book.append(event)
+                if act == "many":
+                    self.sync(book, book.sync)
         except RolloutError:
-            pass
+            # Its process ends; or it is a stubborn one, and tries again.
+            if book is not None and who and who in self.books:
+                self.there.kill(self.books.pop(who))
 
     def sync(self, book, write):
         write()
@@ -69,26 +74,34 @@ class Controllers:
                 self.synced.append(event)
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), ACTS, st.lists(FATES, max_size=4)), min_size=5, max_size=25))
-@settings(max_examples=30)
-def test_what_is_known_to_be_written_stays_and_nobody_writes_over_anybody(steps):
-    limit, o.TAIL_BYTES = o.TAIL_BYTES, 3000
+def fate(random):
+    """Bad moments that pass; now and then the last that is heard of the API for a while, before or after a request was done."""
+    each = {number: random.choice(PASSING) for number in range(1, 5)}
+    if random.randrange(6):
+        return Fate(each)
+    last = random.randint(1, 5)
+    return Fate({number: what for number, what in each.items() if number < last} | {last: random.choice(["lost", "done, lost"])}, rest="lost")
+
+
+@given(st.integers(0, 2 ** 32))
+@settings(max_examples=20)
+def test_what_is_known_to_be_written_stays_and_nobody_writes_over_anybody(seed):
+    random, limit, o.TAIL_BYTES = Random(seed), o.TAIL_BYTES, 3000
     try:
         with cluster() as there:
             group = Controllers(there)
-            for who, act, fates in steps:
-                there.server.meddle = Fate(dict(enumerate(fates, 1)))
-                group.act(who, act)
+            for _step in range(STEPS):
+                there.server.meddle = fate(random)
+                group.act(random.randrange(3), random.choice(ACTS))
             there.server.meddle = lambda _request: None
             for who in list(group.books):
                 there.kill(group.books.pop(who))
             last = there.open(PLAN)
             events = last.events
             assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-            assert all(later["token"] >= event["token"] for event, later in zip(events, events[1:]))
-            # Each token is one controller's: it begins with its takeover, and there is no other.
+            # Each token is one controller's: it begins with its takeover, and never comes again.
             for event, later in zip(events, events[1:]):
-                assert (later["token"] != event["token"]) == (later["type"] == "takeover")
+                assert (later["token"] - event["token"]) == (later["type"] == "takeover")
             for event in group.synced:
                 assert events[event["seq"] - 1] == event
     finally:

@@ -176,6 +176,7 @@ def _plain(host: str, error: Exception) -> str:
     """Return why there was no answer without the library's object names."""
     text = str(error)
     for known, plain in (("refused", "connection refused"), ("timed out", "no answer in time"),
+                         ("Connection aborted", "it ended the connection"),
                          ("CERTIFICATE_VERIFY_FAILED", "its certificate is not signed by the kubeconfig's CA"),
                          ("No route to host", "no route to host"), ("Name or service", "its name is not known")):
         if known in text:
