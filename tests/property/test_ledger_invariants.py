@@ -51,7 +51,8 @@ class Controllers:
             else:
                 for _turn in range(30 if act == "many" else 1):
                     self.number += 1
-                    event = {"type": "switch_intent" if act == "intent" else "look", "at": NOW, "target": A, "to": NEW, "attempt": 90, "number": self.number}
+                    kind = "switch_intent" if act == "intent" else "look"
+                    event = {"type": kind, "at": NOW, "target": A, "to": NEW, "attempt": 90, "number": self.number}
                     if act == "intent":
                         self.sync(book, lambda event=event: book.append(event))
                     else:

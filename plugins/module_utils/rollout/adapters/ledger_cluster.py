@@ -98,20 +98,25 @@ class LedgerCluster:
         # What is not known to be written is never followed by anything.
         self._failed = True
         self._writes += 1
-        head, sealed = objects.extended(self._namespace, self._name, self._head, self._pending, self.token, f"{self._me} {self._writes}")
+        writer = f"{self._me} {self._writes}"
+        head, sealed = objects.extended(self._namespace, self._name, self._head, self._pending, self.token, writer)
         try:
             for segment in sealed:
                 self._patient.create(self._maps, segment)
             written = self._patient.replace(self._maps, objects.head_object(self._namespace, self._name, head, self._version))
         except Changed:
-            raise Fenced(f"found that somebody else wrote to ConfigMap {self._name} in {self._namespace}, or removed it: another controller has taken "
-                         "the rollout over, and nothing more was done here. Look at the rollout's status") from None
+            raise Fenced(f"found that somebody else wrote to ConfigMap {self._name} in {self._namespace}, or removed it: another controller has "
+                         "taken the rollout over, and nothing more was done here. Look at the rollout's status") from None
         self._head, self._version = head, written["metadata"]["resourceVersion"]
         self._pending, self._failed = [], False
         self._may_write()
 
     def orders(self) -> List[Dict[str, Any]]:
-        """Return what people ordered while this process held the ledger, oldest first, each once."""
+        """Return what people ordered while this process held the ledger, oldest first, each once.
+
+        Fenced when it may not hold it any more: what was begun is not done once more either, for which nothing would be written.
+        """
+        self._may_write()
         if self._clock.now() < self._next_look:
             return []
         self._next_look = self._clock.now() + ORDERS_SECONDS
