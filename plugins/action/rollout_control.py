@@ -6,20 +6,15 @@ from __future__ import annotations
 
 import getpass
 import json
-import os
 import time
 
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import order as orders
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.ledger_file import (
-    PLAN,
-    LedgerFile,
-    leave_order,
-    read_ledger,
-)
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.place import place_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import Held, RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.ledger import restore
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import initial
@@ -30,6 +25,7 @@ from ansible_collections.edgeai.sites.plugins.plugin_utils.this_run import ThisR
 
 ARGUMENTS = {
     "ledger": {"type": "path", "required": True},
+    "ledger_kubeconfig": {"type": "path"},
     "order": {"type": "str", "required": True, "choices": list(orders.ORDERS)},
     "by": {"type": "str", "default": ""},
     "reason": {"type": "str", "default": ""},
@@ -41,6 +37,7 @@ ARGUMENTS = {
     "targets": {"type": "list", "elements": "str", "default": []},
 }
 REQUIRED = [("order", orders.APPROVE, ["wave", "hash"]), ("order", orders.START, ["plan"]), ("order", orders.ADOPT, ["plan"])]
+display = Display()
 
 
 class ActionModule(ActionBase):
@@ -53,16 +50,16 @@ class ActionModule(ActionBase):
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS, required_if=REQUIRED)
         given = plain(given)
         try:
-            return {**result, **self._give(given)}
+            return {**result, **self._give(given, place_of(given["ledger"], given["ledger_kubeconfig"], display.display))}
         except (OSError, RolloutError) as error:
             raise AnsibleActionFail(f"{given['order']} of the rollout in {given['ledger']}: {error}") from error
 
-    def _give(self, given):
+    def _give(self, given, place):
         if given["order"] == orders.ADOPT:
-            return self._begin_empty(given)
+            return self._begin_empty(given, place)
         starting = given["order"] == orders.START
         if not starting:
-            plan, journal = read_ledger(given["ledger"])
+            plan, journal = place.read()
             state = restore(plan, journal)
         else:
             plan, state = check_plan(given["plan"]), None
@@ -71,10 +68,10 @@ class ActionModule(ActionBase):
         if given["order"] == orders.STATUS:
             return self._told(plan, state, False)
         if self._task.check_mode:
-            known = state or _known(given["ledger"], plan)
+            known = state or _known(place, plan)
             return self._told(plan, known, reduce(plan, known, event) != known)
         try:
-            with LedgerFile(given["ledger"], plan if starting else None, int(time.time()), ThisRun.name()) as ledger:
+            with place.open(plan if starting else None, int(time.time()), ThisRun.name()) as ledger:
                 was = ledger.state
                 state = ledger.append(event)
                 problem = orders.outcome(given["order"], was, state, plan)
@@ -84,18 +81,17 @@ class ActionModule(ActionBase):
         except Held:
             if starting:
                 raise
-            leave_order(given["ledger"], {key: order[key] for key in ("order", "by", "reason", "wave", "plan", "hours", "mode", "targets")},
-                        time.time())
+            place.leave_order({key: order[key] for key in ("order", "by", "reason", "wave", "plan", "hours", "mode", "targets")}, time.time())
             return {**self._told(plan, state, True), "msg": "the process that runs the rollout takes the order within a second"}
 
-    def _begin_empty(self, given):
+    def _begin_empty(self, given, place):
         """A new ledger for one that was lost; rollout_step fills it from what the targets say."""
         plan = check_plan(given["plan"])
-        if os.path.exists(os.path.join(given["ledger"], PLAN)) and _known(given["ledger"], plan).status != s.READY:
-            raise RolloutError(f"found a ledger in {given['ledger']}; adopt is for one that was lost. If it is damaged, move it away first")
+        if _known(place, plan).status != s.READY:
+            raise RolloutError(f"found a ledger in {place.name}; adopt is for one that was lost. If it is damaged, move it away first")
         if self._task.check_mode:
             return self._told(plan, initial(plan), True)
-        with LedgerFile(given["ledger"], plan, int(time.time()), ThisRun.name()) as ledger:
+        with place.open(plan, int(time.time()), ThisRun.name()) as ledger:
             return self._told(plan, ledger.state, True)
 
     def _told(self, plan, state, changed):
@@ -104,12 +100,12 @@ class ActionModule(ActionBase):
                 "wave": plan["waves"][number]["name"] if plan["waves"] else ""}
 
 
-def _known(directory, plan):
+def _known(place, plan):
     """The state of a rollout that may not have begun yet."""
-    path = os.path.join(directory, PLAN)
-    if not os.path.exists(path):
+    found = place.find()
+    if found is None:
         return initial(plan)
-    known, journal = read_ledger(directory)
+    known, journal = found
     if known["hash"] != plan["hash"]:
         raise RolloutError(f"found a rollout with plan {known['hash']}; wanted {plan['hash']}: {json.dumps(known['release'])} was planned anew")
     return restore(known, journal)

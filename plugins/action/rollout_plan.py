@@ -16,7 +16,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.bundle.errors import 
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import MAX_BYTES as MANIFEST_MAX_BYTES
 from ansible_collections.edgeai.sites.plugins.module_utils.bundle.manifest import load_manifest
 from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.ledger_file import PLAN, read_ledger
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.place import place_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.forecast import forecast
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.plan import make_plan
@@ -42,6 +42,7 @@ ARGUMENTS = {
     "timezone": {"type": "str", "default": "UTC"},
     "dest": {"type": "path"},
     "ledger": {"type": "path"},
+    "ledger_kubeconfig": {"type": "path"},
 }
 
 
@@ -54,7 +55,6 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars)
         _validation, given = self.validate_argument_spec(argument_spec=ARGUMENTS)
         given = plain(given)
-        given["ledger"] = given["ledger"] and os.path.normpath(given["ledger"])  # people are told to type it
         if Draft202012Validator is None:
             raise AnsibleActionFail("the Python library jsonschema is needed on the controller to check a release file; install it for "
                                     "Ansible's Python: python3 -m pip install 'jsonschema>=4.17'")
@@ -68,7 +68,7 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(error.text()) from error
         except (OSError, ReleaseError, RolloutError, UnicodeDecodeError, WorkloadError) as error:
             raise AnsibleActionFail(f"cannot plan {given['release']}: {error}") from error
-        known = _begun(given["ledger"], release["release"])
+        place, known = _begun(given, release["release"])
         if known is not None:
             if known["hash"] != plan["hash"]:
                 text = (f"The rollout of {release['release']} goes on with the plan that it began with, {known['hash']}.\nRelease, inventory or "
@@ -76,8 +76,8 @@ class ActionModule(ActionBase):
                         "another name.")
             plan = known
         changed = bool(given["dest"]) and self._write(given["dest"], plan, outlook)
-        return {**result, "changed": changed, "begun": known is not None, "ledger": given["ledger"], "plan": plan, "hash": plan["hash"],
-                "forecast": outlook, "feasible": outlook["feasible"], "text": text}
+        return {**result, "changed": changed, "begun": known is not None, "ledger": place, "ledger_kubeconfig": given["ledger_kubeconfig"],
+                "plan": plan, "hash": plan["hash"], "forecast": outlook, "feasible": outlook["feasible"], "text": text}
 
     def _write(self, dest, plan, outlook):
         """Write the plan unless the file holds it already: a forecast of a later hour is no other plan."""
@@ -96,17 +96,19 @@ class ActionModule(ActionBase):
         return True
 
 
-def _begun(directory, release):
-    """The plan of a rollout that has begun in a ledger's directory, or None."""
-    if not directory or not os.path.exists(os.path.join(directory, PLAN)):
-        return None
+def _begun(given, release):
+    """The ledger as people write it, and the plan of a rollout that has begun there, or None."""
+    if not given["ledger"]:
+        return None, None
     try:
-        plan, _journal = read_ledger(directory)
+        place = place_of(given["ledger"], given["ledger_kubeconfig"])
+        found = place.find()
     except (OSError, RolloutError) as error:
-        raise AnsibleActionFail(f"cannot read the rollout in {directory}: {error}") from error
-    if plan["release"] != release:
-        raise AnsibleActionFail(f"found a rollout of {plan['release']} in {directory}; wanted {release}. Give each release a ledger of its own")
-    return plan
+        raise AnsibleActionFail(f"cannot read the rollout in {given['ledger']}: {error}") from error
+    plan = found and found[0]
+    if plan and plan["release"] != release:
+        raise AnsibleActionFail(f"found a rollout of {plan['release']} in {place.name}; wanted {release}. Give each release a ledger of its own")
+    return place.name, plan
 
 
 def _text(path, limit):

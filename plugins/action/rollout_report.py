@@ -11,7 +11,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.ledger_file import read_ledger
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.place import place_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.report import render_markdown, render_text, summarise
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.report_exports import render_json, render_junit, render_metrics
@@ -26,6 +26,7 @@ except ImportError:  # no controller has so old a Python; sanity tests import th
 
 ARGUMENTS = {
     "ledger": {"type": "path", "required": True},
+    "ledger_kubeconfig": {"type": "path"},
     "dest": {"type": "path"},
     "textfile": {"type": "path"},
     "now": {"type": "int"},
@@ -44,7 +45,7 @@ class ActionModule(ActionBase):
         given = plain(given)
         zone = _zone(given["timezone"])
         try:
-            plan, journal = read_ledger(given["ledger"])
+            plan, journal = place_of(given["ledger"], given["ledger_kubeconfig"]).read()
         except (OSError, RolloutError) as error:
             raise AnsibleActionFail(f"cannot read the rollout in {given['ledger']}: {error}") from error
         state, timeline = follow(plan, journal.events)

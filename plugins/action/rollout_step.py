@@ -24,7 +24,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import order as orders
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.away import Away
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.ledger_file import LedgerFile
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.place import place_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.site_hands import SiteHands
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.engine import Engine
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import RolloutError
@@ -38,6 +38,7 @@ from ansible_collections.edgeai.sites.plugins.plugin_utils.wave_gates import Wav
 
 ARGUMENTS = {
     "ledger": {"type": "path", "required": True},
+    "ledger_kubeconfig": {"type": "path"},
     "wave": {"type": "str", "required": True},
     "sites": {"type": "list", "elements": "dict", "required": True, "options": {
         "name": {"type": "str", "required": True}, "kubeconfig": {"type": "path", "required": True},
@@ -79,7 +80,8 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(f"rollout in {given['ledger']}: {error}") from error
 
     def _carry_out(self, given, hostvars):
-        with LedgerFile(given["ledger"], None, int(time.time()), ThisRun.name()) as ledger:
+        place = place_of(given["ledger"], given["ledger_kubeconfig"], display.display)
+        with place.open(None, int(time.time()), ThisRun.name()) as ledger:
             plan = ledger.plan
             number = _number(plan, given["wave"])
             if ledger.state.status == s.READY and not given["adopt"]:
@@ -93,7 +95,7 @@ class ActionModule(ActionBase):
                             for site in given["sites"] for item in site["expected"]}
                 _all_known(plan, expected)
                 told = Told(ledger, given["timezone"])
-                gates = WaveGates(given["prometheus_url"], os.path.dirname(os.path.abspath(given["ledger"])))
+                gates = WaveGates(given["prometheus_url"], place.directory)
                 engine = Engine(plan, told, hands, expected, golden, expression.holds, gates.read)
                 began = ledger.state.seq
                 if ledger.state.status == s.READY:

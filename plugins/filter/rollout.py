@@ -71,9 +71,10 @@ def rollout_not_brought(hosts):
     return {str(host["inventory_hostname"]): str(host["__rollout_not_brought"]) for host in hosts if host.get("__rollout_not_brought")}
 
 
-def rollout_next(planned, step, release, inventory):
+def rollout_next(planned, step, release, inventory, ledger_site=""):
     """Return what a person does next, from the plan's result and the last step's."""
-    return next_step(plain(planned["plan"]), plain(step), str(planned["ledger"]), str(release), [_short(path) for path in inventory])
+    where = {"ledger": str(planned["ledger"]), "kubeconfig": str(planned["ledger_kubeconfig"] or ""), "site": str(ledger_site)}
+    return next_step(plain(planned["plan"]), plain(step), where, str(release), [_short(path) for path in inventory])
 
 
 def _short(path):

@@ -17,9 +17,12 @@ description:
 author: edgeai.sites contributors (@edgeai-sites)
 options:
   ledger:
-    description: Directory of the rollout's ledger. Made by the order V(start).
+    description: The rollout's ledger, the path of a directory or C(configmap:<namespace>/<name>). Made by the order V(start).
     type: path
     required: true
+  ledger_kubeconfig:
+    description: Path of the kubeconfig of the ledger's cluster, where O(ledger) is in one.
+    type: path
   order:
     description:
       - V(start) begins the rollout of O(plan). One that has begun stays as it is.

@@ -53,7 +53,12 @@ options:
     description: File that receives the plan and its forecast as JSON. Not written in check mode.
     type: path
   ledger:
-    description: Directory of the rollout's ledger. Where a rollout of this release has begun there, its plan is returned instead of a new one.
+    description: >-
+      The rollout's ledger, the path of a directory or C(configmap:<namespace>/<name>). Where a rollout of this release has begun there,
+      its plan is returned instead of a new one.
+    type: path
+  ledger_kubeconfig:
+    description: Path of the kubeconfig of the ledger's cluster, where O(ledger) is in one.
     type: path
 attributes:
   check_mode:
@@ -101,7 +106,11 @@ begun:
   returned: success
   type: bool
 ledger:
-  description: The directory given as O(ledger).
+  description: The ledger given as O(ledger).
+  returned: success
+  type: str
+ledger_kubeconfig:
+  description: The path given as O(ledger_kubeconfig).
   returned: success
   type: str
 text:

@@ -16,9 +16,12 @@ description:
 author: edgeai.sites contributors (@edgeai-sites)
 options:
   ledger:
-    description: Directory of the rollout's ledger, with its plan and its journal.
+    description: The rollout's ledger, the path of a directory or C(configmap:<namespace>/<name>), with its plan and its journal.
     type: path
     required: true
+  ledger_kubeconfig:
+    description: Path of the kubeconfig of the ledger's cluster, where O(ledger) is in one.
+    type: path
   dest:
     description:
       - Directory that receives the report as C(index.html) (a page with a timeline, without scripts), C(report.txt), C(report.md),

@@ -19,9 +19,12 @@ description:
 author: edgeai.sites contributors (@edgeai-sites)
 options:
   ledger:
-    description: Directory of the rollout's ledger, as M(edgeai.sites.rollout_control) started it.
+    description: The rollout's ledger, the path of a directory or C(configmap:<namespace>/<name>), as M(edgeai.sites.rollout_control) started it.
     type: path
     required: true
+  ledger_kubeconfig:
+    description: Path of the kubeconfig of the ledger's cluster, where O(ledger) is in one.
+    type: path
   wave:
     description: Name of the wave to wait for, or V(catch-up).
     type: str

@@ -104,14 +104,14 @@ class KubeApi:
         body = json.dumps(document).encode()
         return _parse(self._read(self._open("POST", path, None, body, read_seconds), limit))
 
-    def put(self, path: str, document: Any) -> Any:
-        """Replace the object at ``path``. Raises ApiError."""
-        return _parse(self._read(self._open("PUT", path, None, json.dumps(document).encode(), READ_SECONDS), MAX_BYTES))
+    def put(self, path: str, document: Any, read_seconds: float = READ_SECONDS) -> Any:
+        """Replace the object at ``path``. Raises ApiError, with status 409 when it is not the one that its resourceVersion names."""
+        return _parse(self._read(self._open("PUT", path, None, json.dumps(document).encode(), read_seconds), MAX_BYTES))
 
-    def patch(self, path: str, document: Any) -> Any:
+    def patch(self, path: str, document: Any, read_seconds: float = READ_SECONDS) -> Any:
         """Merge a JSON document into the object at ``path``. Raises ApiError."""
         body = json.dumps(document).encode()
-        return _parse(self._read(self._open("PATCH", path, None, body, READ_SECONDS, MERGE_PATCH), MAX_BYTES))
+        return _parse(self._read(self._open("PATCH", path, None, body, read_seconds, MERGE_PATCH), MAX_BYTES))
 
     def apply(self, path: str, document: Any, manager: str) -> Any:
         """Apply a JSON document on the server as ``manager``, taking fields over from others. Raises ApiError."""

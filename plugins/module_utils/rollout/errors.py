@@ -16,8 +16,9 @@ class Fenced(RolloutError):
 
 
 class Held(RolloutError):
-    """Another process on this machine runs the rollout now."""
+    """Another process runs the rollout now."""
 
 
 # What to do about a ledger that cannot be used; each target's workload carries what became of it.
-REBUILD = "Move its directory away and run the playbook rollout with -e rollout_adopt=true: the targets carry records of their own"
+REBUILD = ("Move the ledger away (its directory, or its ConfigMaps) and run the playbook rollout with -e rollout_adopt=true: the targets "
+           "carry records of their own")

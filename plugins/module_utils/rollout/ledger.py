@@ -27,12 +27,12 @@ VERSION = 1
 MAX_LINE = 64 * 1024
 
 
-@dataclass(frozen=True)
+@dataclass
 class Journal:
-    """What a journal holds. length: bytes of its whole lines; what follows them was cut short and is written over."""
+    """What a journal holds, and takes in what is added to it. length: bytes of its whole lines; what follows them was cut short and is written over."""
 
     header: Dict[str, Any]
-    events: Tuple[Event, ...]
+    events: List[Event]
     length: int
 
     @property
@@ -44,6 +44,11 @@ class Journal:
     def token(self) -> int:
         """Return the highest token that wrote to it."""
         return self.events[-1]["token"] if self.events else 0
+
+    def add(self, line: str, event: Event) -> None:
+        """Take in what ``entry`` made, when it was written."""
+        self.events.append(event)
+        self.length += len(line.encode("ascii"))
 
 
 def header(plan: Plan, now: int) -> str:
@@ -58,11 +63,6 @@ def entry(journal: Journal, event: Event, token: int) -> Tuple[str, Event]:
                      "Nothing more was done here; look at the rollout's status")
     numbered = {**event, "seq": journal.seq + 1, "token": token}
     return _line(numbered), numbered
-
-
-def appended(journal: Journal, line: str, event: Event) -> Journal:
-    """Return the journal with the line that ``entry`` made."""
-    return Journal(journal.header, (*journal.events, event), journal.length + len(line.encode("ascii")))
 
 
 def parse(text: bytes, plan: Plan) -> Journal:
@@ -91,7 +91,7 @@ def parse(text: bytes, plan: Plan) -> Journal:
                                f"one. {REBUILD}")
         token = event["token"]
         events.append(event)
-    return Journal(head, tuple(events), sum(len(line) + 1 for line in whole))
+    return Journal(head, events, sum(len(line) + 1 for line in whole))
 
 
 def snapshot(state: State) -> str:

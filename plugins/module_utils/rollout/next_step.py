@@ -16,10 +16,21 @@ AFTER_A_PAUSE = (("retry", "tries what has failed again"), ("resume", "goes on w
                  ("rollback", "takes everything back that was updated"), ("abort", "ends it, and leaves everything as it is"))
 
 
-def next_step(plan: Dict[str, Any], step: Dict[str, Any], ledger: str, release: str, inventory: Sequence[str]) -> str:
-    """Return it, as lines. step: the last result of rollout_step {status, why, at_wave, waiting, reason}."""
-    run = "ansible-playbook " + "".join(f"-i {path} " for path in inventory) + f"playbooks/rollout.yml -e release={release}"
-    order = f"ansible-playbook playbooks/rollout_control.yml -e rollout_ledger={ledger} -e rollout_order="
+def next_step(plan: Dict[str, Any], step: Dict[str, Any], where: Dict[str, str], release: str, inventory: Sequence[str]) -> str:
+    """Return it, as lines. step: the last result of rollout_step {status, why, at_wave, waiting, reason}.
+
+    where: {ledger, kubeconfig, site}; of a ledger in a directory only the first, of one in a cluster the second or the third too.
+    """
+    play = "ansible-playbook " + "".join(f"-i {path} " for path in inventory)
+    run = play + f"playbooks/rollout.yml -e release={release}"
+    if where["site"]:
+        run += f" -e rollout_ledger_site={where['site']}"
+        order = play + f"playbooks/rollout_control.yml -e release={release} -e rollout_ledger_site={where['site']}"
+    else:
+        cluster = f" -e rollout_ledger={where['ledger']} -e rollout_ledger_kubeconfig={where['kubeconfig']}" if where["kubeconfig"] else ""
+        run += cluster
+        order = "ansible-playbook playbooks/rollout_control.yml" + (cluster or f" -e rollout_ledger={where['ledger']}")
+    order += " -e rollout_order="
     status = step.get("status", "")
     if status == s.DONE:
         images = sorted({row["image"] for row in plan["targets"].values()})

@@ -23,12 +23,15 @@ HASH_DIGITS = 12
 def event_of(plan: Plan, order: Dict[str, Any], now: int) -> Event:
     """Return the event of an order; RolloutError when it cannot be meant for this plan.
 
-    order: {order, by, reason, wave, plan, hours, mode, targets}, as far as the order needs it.
+    order: {order, by, reason, wave, plan, hours, mode, targets}, as far as the order needs it; and id, of one that was left for
+    the holder of a ledger: the journal shows by it that the order was taken.
     """
     kind = order["order"]
     event: Event = {"type": kind, "at": now, "by": order["by"]}
     if order.get("reason"):
         event["reason"] = order["reason"]
+    if order.get("id"):
+        event["order"] = order["id"]
     if kind == APPROVE:
         return {**event, **_approval(plan, order, now)}
     if kind == ABORT:

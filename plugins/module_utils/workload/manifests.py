@@ -27,7 +27,7 @@ UNPRIVILEGED_ID = 65532
 
 def build_objects(targets: Iterable[Target], namespace: str) -> List[Dict[str, Any]]:
     """Return the Namespace and one Deployment per target, ready for server-side apply."""
-    return [_namespace(namespace)] + [_deployment(target, namespace) for target in targets]
+    return [namespace_object(namespace)] + [_deployment(target, namespace) for target in targets]
 
 
 def expected_targets(targets: Iterable[Target]) -> List[Dict[str, Any]]:
@@ -57,7 +57,8 @@ def startup_seconds(load_seconds: int) -> int:
     return max(MIN_STARTUP_SECONDS, 2 * load_seconds)
 
 
-def _namespace(name: str) -> Dict[str, Any]:
+def namespace_object(name: str) -> Dict[str, Any]:
+    """Return the Namespace of the product's objects on a site."""
     labels = {MANAGED_BY_LABEL: MANAGED_BY, "pod-security.kubernetes.io/enforce": "restricted"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
 

@@ -5,25 +5,12 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
 
-STANDIN = Path(__file__).resolve().parents[3] / "lab" / "standin"
-sys.path.insert(0, str(STANDIN))
-
-import in_place
-
-
-@pytest.fixture(scope="session", autouse=True)
-def built_in_data():
-    in_place.prepare()
+from ansible_collections.edgeai.sites.tests.unit.standin.in_process import empty_cluster
 
 
 @pytest.fixture
 def objects(tmp_path):
     """An empty cluster in a scratch directory."""
-    from k3s_standin.api.objects import Objects
-    from k3s_standin.api.store import open_store
-    return Objects(open_store(tmp_path / "db"))
+    return empty_cluster(tmp_path / "db")

@@ -13,7 +13,7 @@ import fcntl
 import glob
 import json
 import os
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import ledger
@@ -64,7 +64,7 @@ class LedgerFile:
         self.close()
 
     @property
-    def events(self) -> Tuple[Event, ...]:
+    def events(self) -> Sequence[Event]:
         """Return all events so far, oldest first."""
         return self._journal.events
 
@@ -78,7 +78,7 @@ class LedgerFile:
         self._ours()
         _write(self._file, line.encode("ascii"), self._journal.length)
         self._unsynced = True
-        self._journal = ledger.appended(self._journal, line, numbered)
+        self._journal.add(line, numbered)
         self.state = reduce(self.plan, self.state, numbered)
         if self._journal.seq % SNAPSHOT_EVERY == 0:
             replace(os.path.join(self.directory, SNAPSHOT), ledger.snapshot(self.state), 0o600)
@@ -151,11 +151,9 @@ def leave_order(directory: str, order: Dict[str, Any], now: float) -> None:
 def read_ledger(directory: str) -> Tuple[Dict[str, Any], ledger.Journal]:
     """Return the plan and the journal in ``directory`` without a lock or a change, also while another process writes.
 
-    RolloutError when there is none, or it is damaged; a line that is being written counts as not written yet.
+    RolloutError when it is damaged; a line that is being written counts as not written yet.
     """
     path = os.path.join(directory, PLAN)
-    if not os.path.exists(path):
-        raise RolloutError(f"found no rollout in {directory}; wanted a directory with {PLAN} and {JOURNAL}, as a rollout leaves it")
     plan = check_plan(_json(_read(path), path))
     return plan, ledger.parse(_read(os.path.join(directory, JOURNAL)), plan)
 

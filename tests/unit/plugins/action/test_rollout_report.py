@@ -68,7 +68,7 @@ def test_files_are_written_when_they_are_others(ledger, tmp_path):
 
 
 def test_what_cannot_be_read_or_written(ledger, tmp_path):
-    with pytest.raises(AnsibleActionFail, match=r"found no rollout in .*; wanted a directory with plan.json"):
+    with pytest.raises(AnsibleActionFail, match=r"found no rollout in .*; wanted the place in which one was started"):
         run(str(tmp_path / "none"))
     assert not (tmp_path / "none").exists()
     with pytest.raises(AnsibleActionFail, match="found time zone 'Berlin'; wanted an IANA name"):

@@ -108,8 +108,18 @@ class TestNarration:
 
 
 class TestWhatComesNext:
-    def said(self, **step):
-        return next_step(PLAN, step, "/ledger", "r.yml", ["inventories/demo"])
+    def said(self, kubeconfig="", site="", **step):
+        return next_step(PLAN, step, {"ledger": "/ledger", "kubeconfig": kubeconfig, "site": site}, "r.yml", ["inventories/demo"])
+
+    @pytest.mark.parametrize(("where", "run", "order"), [
+        ({}, "-i inventories/demo playbooks/rollout.yml -e release=r.yml", "playbooks/rollout_control.yml -e rollout_ledger=/ledger"),
+        ({"kubeconfig": "/k"}, "-i inventories/demo playbooks/rollout.yml -e release=r.yml -e rollout_ledger=/ledger -e rollout_ledger_kubeconfig=/k",
+         "playbooks/rollout_control.yml -e rollout_ledger=/ledger -e rollout_ledger_kubeconfig=/k"),
+        ({"kubeconfig": "/k", "site": "cloud"}, "-i inventories/demo playbooks/rollout.yml -e release=r.yml -e rollout_ledger_site=cloud",
+         "-i inventories/demo playbooks/rollout_control.yml -e release=r.yml -e rollout_ledger_site=cloud")])
+    def test_commands_name_the_ledger(self, where, run, order):
+        lines = [line.strip() for line in self.said(status=s.DONE_WITH_DEFERRED, **where).splitlines()]
+        assert lines[1:] == [f"ansible-playbook {order} -e rollout_order=catch_up", f"ansible-playbook {run}"]
 
     def test_a_person_is_waited_for(self):
         text = self.said(status=s.RUNNING, waiting="approval", at_wave="rest")
