@@ -57,6 +57,8 @@ ARGUMENTS = {
 # How long to wait for news at most, and how often to say what is waited for when there are none.
 TICK_SECONDS = 1.0
 WORD_SECONDS = 30
+# Changes and first looks at sites together, at most.
+AT_ONCE = 16
 display = Display()
 
 
@@ -96,7 +98,8 @@ class ActionModule(ActionBase):
                 _all_known(plan, expected)
                 told = Told(ledger, given["timezone"])
                 gates = WaveGates(given["prometheus_url"], place.directory)
-                engine = Engine(plan, told, hands, expected, golden, expression.holds, gates.read)
+                at_once = stack.enter_context(ThreadPoolExecutor(max_workers=AT_ONCE))
+                engine = Engine(plan, told, hands, expected, golden, expression.holds, gates.read, at_once.map)
                 began = ledger.state.seq
                 if ledger.state.status == s.READY:
                     own = engine.adopt(int(time.time()))
@@ -127,7 +130,7 @@ class ActionModule(ActionBase):
             own = {node: ByNode(ways[node], site["namespace"], given["probe_timeout"]) for node in nodes if node in ways}
             return SiteHands(api, site["namespace"], targets, nodes, given["images"], given["probe_timeout"], wake.set, own).__enter__()
 
-        with ThreadPoolExecutor(max_workers=16) as pool:
+        with ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             found = dict(zip((site["name"] for site in wanted), pool.map(take, wanted)))
         for hands in found.values():
             stack.callback(hands.__exit__, None, None, None)

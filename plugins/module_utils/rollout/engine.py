@@ -60,7 +60,9 @@ class Engine:
     """
 
     def __init__(self, plan: Plan, ledger: Ledger, hands: Mapping[str, Hands], expected: Mapping[str, Dict[str, Any]],
-                 golden: Optional[GoldenSet], holds: Holds, watch_wave: Optional[Callable[[Plan, State], List[Reading]]] = None):
+                 golden: Optional[GoldenSet], holds: Holds, watch_wave: Optional[Callable[[Plan, State], List[Reading]]] = None,
+                 each: Callable[..., Iterable[Any]] = map):
+        """each: like ``map``, and may do several at once, so that an API which does not answer holds up no other."""
         self.plan = plan
         self._ledger = ledger
         self._hands = hands
@@ -68,6 +70,7 @@ class Engine:
         self._sites = list({id(each): each for each in hands.values()}.values())
         self._models = Asking(plan["gates"], expected, golden, holds, ledger.events)
         self._watch_wave = watch_wave
+        self._each = each
         self._drift = Drift(plan, ledger.events)
         self._last: Dict[str, Reading] = {}
         # Since when a model is asked before its switch, without a result so far.
@@ -103,8 +106,7 @@ class Engine:
         # All intents of a turn outlive the power together, before the first of them is carried out.
         if begun:
             self._ledger.sync()
-        for act in begun:
-            self._carry_out(act, now)
+        self._carry_out(begun, now)
         self._write_records()
         self._ledger.sync()
         return self.state.seq != was
@@ -133,9 +135,7 @@ class Engine:
         events, acts = recover(self.plan, self.state, {name: self._of(name).asked_for(name) for name in waiting}, now)
         for event in events:
             self._ledger.append(event)
-        for act in acts:
-            if act["act"] == "pull" or now - self._tried.get(act["target"], -AGAIN_SECONDS) >= AGAIN_SECONDS:
-                self._carry_out(act, now)
+        self._carry_out([act for act in acts if act["act"] == "pull" or now - self._tried.get(act["target"], -AGAIN_SECONDS) >= AGAIN_SECONDS], now)
 
     def _ask(self, act: Act, now: int) -> None:
         """Do what changes no device."""
@@ -154,11 +154,13 @@ class Engine:
         self._ledger.append({"type": f"{act['act']}_intent", "at": now, "target": act["target"], "attempt": act["attempt"], **to})
         return self.state.targets is not was.targets
 
-    def _carry_out(self, act: Act, now: int) -> None:
-        if act["act"] == "pull":
-            self._await_image(act, now)
-        else:
-            self._change(act, now)
+    def _carry_out(self, acts: List[Act], now: int) -> None:
+        changes = [act for act in acts if act["act"] != "pull"]
+        for act, refused in zip(changes, self._each(self._change, changes)):
+            self._note_change(act, refused, now)
+        for act in acts:
+            if act["act"] == "pull":
+                self._await_image(act, now)
 
     def _await_image(self, act: Act, now: int) -> None:
         name, target = act["target"], self.state.targets[act["target"]]
@@ -171,23 +173,27 @@ class Engine:
             self._ledger.append({"type": "pull_failed", **common, "reason": device.missing or (
                 f"{row['image']} is not on node {row['node']}; bring it there with the artifacts playbook")})
 
-    def _change(self, act: Act, now: int) -> None:
-        """Give a workload the new image, or the recorded one back. It is safe to do this again."""
-        name, row = act["target"], self.plan["targets"][act["target"]]
-        self._tried[name] = now
-        back = act["act"] == "rollback"
+    def _change(self, act: Act) -> Optional[Refused]:
+        """Give a workload the new image, or the recorded one back, and return what was said against it. It is safe to do this again."""
+        name = act["target"]
         try:
-            self._of(name).switch(name, act["to"], "" if back else row["image"], self._record(name))
+            self._of(name).switch(name, act["to"], "" if act["act"] == "rollback" else self.plan["targets"][name]["image"], self._record(name))
+            return None
         except Refused as error:
-            if not back and error.changed is False:
-                self._ledger.append({"type": "switch_failed", "at": now, "target": name, "attempt": act["attempt"], "changed": False,
-                                     "reason": str(error)})
-            else:
-                # Whether it was done, or a way back that was refused: the workload will tell, or the deadline decides.
-                self._last[name] = Reading("api", INCONCLUSIVE, str(error), "an answer of the site's API")
-            return
-        if not back:
-            self._ledger.append({"type": "switched", "at": now, "target": name, "attempt": act["attempt"]})
+            return error
+
+    def _note_change(self, act: Act, refused: Optional[Refused], now: int) -> None:
+        name, back = act["target"], act["act"] == "rollback"
+        self._tried[name] = now
+        common = {"at": now, "target": name, "attempt": act["attempt"]}
+        if refused is None:
+            if not back:
+                self._ledger.append({"type": "switched", **common})
+        elif not back and refused.changed is False:
+            self._ledger.append({"type": "switch_failed", **common, "changed": False, "reason": str(refused)})
+        else:
+            # Whether it was done, or a way back that was refused: the workload will tell, or the deadline decides.
+            self._last[name] = Reading("api", INCONCLUSIVE, str(refused), "an answer of the site's API")
 
     # --- looking ---
 
@@ -316,11 +322,11 @@ class Engine:
         if self._recorded is None:
             # What a run before this one has written is not written again.
             self._recorded = {name: str(row.get("state")) for name, row in self._records().items()}
-        for name in self.plan["targets"]:
-            target = self.state.targets[name]
-            if target.switches and target.state in (s.SOAKING, *s.TERMINAL) and self._recorded.get(name) != target.state:
-                self._recorded[name] = target.state
-                self._of(name).remember(name, self._record(name))
+        new = {name: target.state for name, target in self.state.targets.items()
+               if target.switches and target.state in (s.SOAKING, *s.TERMINAL) and self._recorded.get(name) != target.state}
+        self._recorded.update(new)
+        for _done in self._each(lambda name: self._of(name).remember(name, self._record(name)), new):
+            pass
 
     def _records(self) -> Dict[str, Dict[str, Any]]:
         """The records of this plan that workloads carry."""

@@ -146,13 +146,13 @@ def holds(expression, document):
     return expression == "`true`" or document.get("right") is True
 
 
-def engine(plan, site, ledger, watch_wave=None):
-    return Engine(plan, ledger, dict.fromkeys(plan["sites"], site), dict.fromkeys(plan["targets"], ASKED), GOLDEN, holds, watch_wave)
+def engine(plan, site, ledger, watch_wave=None, each=map):
+    return Engine(plan, ledger, dict.fromkeys(plan["sites"], site), dict.fromkeys(plan["targets"], ASKED), GOLDEN, holds, watch_wave, each)
 
 
-def run(plan, site, ledger, seconds=20000, orders=(), watch_wave=None):
+def run(plan, site, ledger, seconds=20000, orders=(), watch_wave=None, each=map):
     """Turn until the rollout has ended or is paused with nothing under way, or until the time is over. orders: {second: event}."""
-    turning, begun = engine(plan, site, ledger, watch_wave), site.now
+    turning, begun = engine(plan, site, ledger, watch_wave, each), site.now
     orders = dict(orders)
     if ledger.state.status == s.READY:
         ledger.append({"type": "start", "at": site.now})

@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import engine as turns
@@ -73,6 +76,22 @@ def test_an_intent_outlives_the_power_before_its_act():
 
     run(plan, Watched(plan, n2="wrong"), ledger)
     assert seen[0] == "switch_intent" and set(seen) == {"switch_intent", "rollback_intent"}
+
+
+def test_an_api_that_does_not_answer_holds_up_no_other():
+    plan = planned(budgets={"max_unavailable": {"site": 3, "line": 1}})
+    ledger, both = Memory(plan), threading.Barrier(2, timeout=20)
+
+    class Slow(Site):
+        def switch(self, name, digest, version, record):
+            if name in (B, C):
+                both.wait()  # for the other one, which is begun while this one hangs
+            super().switch(name, digest, version, record)
+
+    site = Slow(plan)
+    with ThreadPoolExecutor(4) as pool:
+        state = run(plan, site, ledger, each=pool.map)
+    assert state.status == s.DONE and [line.switches for line in site.lines.values()] == [[FRESH]] * 3
 
 
 def test_each_line_carries_what_became_of_it():
