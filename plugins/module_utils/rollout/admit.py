@@ -27,15 +27,19 @@ Act = Dict[str, Any]
 
 
 class Room:
-    """How many more targets may be down, counted on while acts are handed out. (It changes; it lives for one ``admit``.)"""
+    """How many more targets may be down, counted on while acts are handed out. (It changes; it lives for one ``admit``.)
 
-    def __init__(self, plan: Plan, state: State):
+    ahead: how many there will be room for when all that is under way has ended.
+    """
+
+    def __init__(self, plan: Plan, state: State, ahead: bool = False):
         self._plan = plan
         self._members, lost = sizes(plan)
         self.down = dict(lost)
         self._busy: Dict[str, int] = {}  # site -> switches under way
         for name, target in plan["targets"].items():
-            self._count(target, is_down(state, name), state.targets[name].state in s.IN_FLIGHT)
+            under_way = state.targets[name].state in s.DOWN
+            self._count(target, is_down(state, name) and not (ahead and under_way), not ahead and state.targets[name].state in s.IN_FLIGHT)
 
     def take(self, target: Dict[str, Any], already_down: bool) -> bool:
         """Take a place in every group of the target, or none at all and return False."""
@@ -112,17 +116,20 @@ def _switches(plan: Plan, state: State, room: Room, now: int) -> List[Act]:
         return []
     acts: List[Act] = []
     open_sites = _open_sites(plan, wave["targets"], now)
+    ahead = Room(plan, state, ahead=True)
     for name in wave["targets"]:
         target, row = state.targets[name], plan["targets"][name]
         if target.state != s.PREPULLED or now < target.not_before or row["site"] not in open_sites:
             continue
         if target.switches > plan["retries"]["switch"]:
             continue
-        if not _fresh(target, now):
-            acts.append(_look(name, target))
-        elif not target.blocked and room.take(row, is_down(state, name)):
+        fresh, down = _fresh(target, now), is_down(state, name)
+        if fresh and not target.blocked and room.take(row, down):
             acts.append({"act": "switch", "target": name, "attempt": target.attempt, "from": target.previous, "to": row["digest"],
                          "strategy": row["strategy"]})
+        # Only those whose turn is next are looked at again, not all that wait for them; what is blocked keeps nobody waiting.
+        elif (target.blocked or ahead.take(row, down)) and not fresh:
+            acts.append(_look(name, target))
     return acts
 
 
