@@ -128,22 +128,25 @@ def test_a_switch_needs_a_fresh_look_and_names_its_way_back():
 def test_only_those_whose_turn_is_next_are_looked_at_again():
     rollout = second_wave(budgets={"max_unavailable": {"site": 1}})
     rollout.until("prepulled", B, C)
+    first, second = rollout.plan["waves"][1]["targets"]
     rollout.later(60)
-    assert rollout.acts("switch", "look") == [("look", B)], "one may be down, so that one is next"
-    rollout.look(B)
-    assert rollout.acts("switch", "look") == [("switch", B)], "its place is taken"
-    rollout.tell("switch_intent", B, to=NEW["amd64"])
-    assert rollout.acts("switch", "look") == [("look", C)], "while the one before is under way"
+    assert rollout.acts("switch", "look") == [("look", first)], "one may be down, so that one is next"
+    rollout.look(first)
+    assert rollout.acts("switch", "look") == [("switch", first), ("look", second)]
+    rollout.tell("switch_intent", first, to=NEW["amd64"])
+    rollout.look(second)
+    assert rollout.acts("switch", "look") == [], "the one before is under way, and who comes next is known"
 
 
 def test_who_is_blocked_keeps_nobody_waiting():
     rollout = second_wave(budgets={"max_unavailable": {"site": 1}})
     rollout.until("prepulled", B, C)
+    first, second = rollout.plan["waves"][1]["targets"]
     rollout.later(60)
-    rollout.look(B, lock=True)
-    assert rollout.acts("switch", "look") == [("look", C)]
-    rollout.look(C)
-    assert rollout.acts("switch", "look") == [("switch", C)]
+    rollout.look(first, lock=True)
+    assert rollout.acts("switch", "look") == [("look", second)]
+    rollout.look(second)
+    assert rollout.acts("switch", "look") == [("switch", second)]
 
 
 def test_a_switch_has_to_end_in_its_window_and_so_has_the_way_back():
