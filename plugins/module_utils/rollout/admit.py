@@ -9,7 +9,7 @@ Pulls and switches need a look at the device that is not older than ``LOOK_FRESH
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Set
+from typing import Any, Dict, Iterable, List, Set, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.budgets import Group, ceiling, groups_of, sizes
@@ -17,13 +17,14 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.forecast impo
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.judge import GATE, judge_wave, stop_reason
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, Target, spec, wave_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import to_roll_back
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.windows import fits, open_spans
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.windows import first_fit, fits, open_spans
 
 LOOK_FRESH = 60
 # While they do not answer: those whose turn it is, and those whose turn is not near.
 LOOK_AWAY = 5
 LOOK_AGAIN = 600
 Act = Dict[str, Any]
+Held = Tuple[str, str, int]
 
 
 class Room:
@@ -123,6 +124,38 @@ def _switches(plan: Plan, state: State, room: Room, now: int) -> List[Act]:
             acts.append({"act": "switch", "target": name, "attempt": target.attempt, "from": target.previous, "to": row["digest"],
                          "strategy": row["strategy"]})
     return acts
+
+
+def held(plan: Plan, state: State, now: int) -> Dict[Held, List[str]]:
+    """Return why targets of the running wave are not begun that nothing is the matter with: (why, of what, until when) -> names.
+
+    why: ``window`` of a site, ``room`` in the budgets of a group, ``retry`` of what has failed; until when: 0 where nobody knows.
+    """
+    found: Dict[Held, List[str]] = {}
+    if state.status != s.RUNNING or state.waves[state.wave].state != s.WAVE_RUNNING:
+        return found
+    room, names = Room(plan, state), spec(plan, state, state.wave)["targets"]
+    for name in names:
+        target, row = state.targets[name], plan["targets"][name]
+        if target.blocked or target.state not in (s.PLANNED, s.PREPULLED):
+            continue
+        phase, seconds = ("prepull", row["pull_seconds"]) if target.state == s.PLANNED else (
+            "switch", need(plan, [other for other in names if plan["targets"][other]["site"] == row["site"]]))
+        opens = _opens(plan, row["site"], phase, now, seconds)
+        full = [group for group in groups_of(row) if room.down.get(group, 0) + 1 > room.limit(group)]
+        if now < target.not_before:
+            found.setdefault(("retry", target.reason, target.not_before), []).append(name)
+        elif opens != now:
+            found.setdefault(("window", row["site"], opens), []).append(name)
+        elif full and target.state == s.PREPULLED and not is_down(state, name):
+            found.setdefault(("room", " ".join(full[0]).strip(), 0), []).append(name)
+    return found
+
+
+def _opens(plan: Plan, site: str, phase: str, now: int, seconds: int) -> int:
+    """When work of that length may be begun at a site; 0 when that is not before the rollout's time would be over."""
+    place, until = plan["sites"][site], now + plan["timeouts"]["total"]
+    return first_fit(open_spans(place["timezone"], place[phase], place["deny"], now, until), now, seconds) or 0
 
 
 def _open_sites(plan: Plan, names: Iterable[str], now: int) -> Set[str]:

@@ -17,7 +17,7 @@ AFTER_A_PAUSE = (("retry", "tries what has failed again"), ("resume", "goes on w
 
 
 def next_step(plan: Dict[str, Any], step: Dict[str, Any], ledger: str, release: str, inventory: Sequence[str]) -> str:
-    """Return it, as lines. step: the last result of rollout_step {status, why, at_wave, waiting, reason}."""
+    """Return it, as lines. step: the last result of rollout_step {status, why, at_wave, waiting, reason, standing}."""
     run = "ansible-playbook " + "".join(f"-i {path} " for path in inventory) + f"playbooks/rollout.yml -e release={release}"
     order = f"ansible-playbook playbooks/rollout_control.yml -e rollout_ledger={ledger} -e rollout_order="
     status = step.get("status", "")
@@ -35,7 +35,8 @@ def next_step(plan: Dict[str, Any], step: Dict[str, Any], ledger: str, release: 
         digits = plan["hash"][:len("sha256:") + HASH_DIGITS]
         return _lines(f"Wave {step['at_wave']} waits for a person. To approve it:",
                       f"{run} -e rollout_approve={step['at_wave']} -e rollout_approve_plan={digits}")
-    return _lines("It goes on with the same command:", run)
+    stands = f" ({step['standing']})" if step.get("standing") else ""
+    return _lines(f"It is not over{stands}, and goes on with the same command:", run)
 
 
 def _lines(first: str, *others: str) -> str:
