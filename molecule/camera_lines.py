@@ -62,9 +62,9 @@ class CameraLines:
         (found,) = [entry["image"]["digest"] for entry in self.scenario.artifacts() if f"{entry['name']}:{entry['version']}" == image]
         return found
 
-    def put(self, image, **changes):
-        """Both lines run a model, whatever was before. changes: of the workload in the inventory."""
-        workloads = [{**self.scenario.fleet["workloads"][0], "image": image, **changes}]
+    def put(self, image):
+        """Both lines run a model, whatever was before."""
+        workloads = [{**self.scenario.fleet["workloads"][0], "image": image}]
         done = self.scenario.play("converge.yml", variables={"edge_workloads": workloads})
         assert done.failed == set(), done.text
         assert self.both() == (image, image)

@@ -175,7 +175,7 @@ class TestAWindowThatEnds:
 
     def test_what_is_under_way_ends_and_the_rest_goes_on_when_it_opens(self):
         # Windows are told in minutes. A switch and its way back have to fit in: 2 * (2 + 5 + 2 + 2) s.
-        close = (int(time.time()) + 65 + 59) // 60 * 60
+        close = (int(time.time()) + 55 + 59) // 60 * 60
         opens = close + 60
         hours = [time.strftime("%H:%M", time.gmtime(at)) for at in (close, opens)]
         path = LINES.release("window", "vision:2", waves=ALL, seconds={"stop": 2, "ready": 2, "golden": 2}, windows={
@@ -200,8 +200,9 @@ class TestAWindowThatEnds:
 class TestAnOldPodThatStillAnswers:
     def test_it_proves_nothing_for_the_new_one(self):
         """The new pod is ready for some seconds before the old one ends."""
-        LINES.put("vision:1", strategy="surge")
-        LINES.kubectl(f"patch deployment {LINE_A} -p '{json.dumps({'spec': {'minReadySeconds': 12}})}'")
+        surge = {"minReadySeconds": 12, "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}}
+        as_before = {"minReadySeconds": 0, "strategy": {"type": "Recreate", "rollingUpdate": None}}
+        LINES.kubectl(f"patch deployment {LINE_A} -p '{json.dumps({'spec': surge})}'")
         wait_until(lambda: LINES.deployment(LINE_A)["status"].get("availableReplicas") == 1, 30, "the old model, available")
         (old,) = LINES.pods(LINE_A)
         path, both_ready = LINES.release("surge", "vision:2"), []
@@ -214,8 +215,7 @@ class TestAnOldPodThatStillAnswers:
                 wait_until(lambda: run.poll() is not None, 120, "the end of the rollout")
             (new,) = LINES.pods(LINE_A)
         finally:
-            LINES.kubectl(f"patch deployment {LINE_A} -p '{json.dumps({'spec': {'minReadySeconds': 0}})}'")
-            LINES.put("vision:2")
+            LINES.kubectl(f"patch deployment {LINE_A} -p '{json.dumps({'spec': as_before})}'")
         assert any(both_ready), "the new pod was never ready beside the old one that answers"
         found = {event["container"] for event in R.happened("surge", "verified", A)}
         assert found == {f"{new['metadata']['uid']}/{new['status']['containerStatuses'][0]['containerID']}"}, "all evidence is of the new container"

@@ -137,16 +137,19 @@ def held(plan: Plan, state: State, now: int) -> Dict[Held, List[str]]:
     room, names = Room(plan, state), spec(plan, state, state.wave)["targets"]
     for name in names:
         target, row = state.targets[name], plan["targets"][name]
-        if target.blocked or target.state not in (s.PLANNED, s.PREPULLED):
+        if target.blocked == "offline" or target.state not in (s.PLANNED, s.PREPULLED):
             continue
         phase, seconds = ("prepull", row["pull_seconds"]) if target.state == s.PLANNED else (
             "switch", need(plan, [other for other in names if plan["targets"][other]["site"] == row["site"]]))
         opens = _opens(plan, row["site"], phase, now, seconds)
         full = [group for group in groups_of(row) if room.down.get(group, 0) + 1 > room.limit(group)]
-        if now < target.not_before:
-            found.setdefault(("retry", target.reason, target.not_before), []).append(name)
-        elif opens != now:
+        if opens != now:
+            # Also for a line that was busy: whether it still is will be asked when it could be begun.
             found.setdefault(("window", row["site"], opens), []).append(name)
+        elif target.blocked:
+            continue
+        elif now < target.not_before:
+            found.setdefault(("retry", target.reason, target.not_before), []).append(name)
         elif full and target.state == s.PREPULLED and not is_down(state, name):
             found.setdefault(("room", " ".join(full[0]).strip(), 0), []).append(name)
     return found
