@@ -12,7 +12,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.order import HASH_DIGITS
 
 # What each order is for, where a rollout was paused.
-AFTER_A_PAUSE = (("retry", "tries what has failed again"), ("resume", "goes on with the others, if the rule that stopped it holds no more"),
+AFTER_A_PAUSE = (("retry", "has what has failed tried again, once it is resumed"), ("resume", "goes on, if the rule that stopped it holds no more"),
                  ("rollback", "takes everything back that was updated"), ("abort", "ends it, and leaves everything as it is"))
 
 

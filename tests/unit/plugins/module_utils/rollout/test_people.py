@@ -157,7 +157,7 @@ class TestWhatComesNext:
         assert text.splitlines()[0] == "It is not over (wave rest: 0 of 2 done), and goes on with the same command:"
 
     @pytest.mark.parametrize(("status", "words"), [
-        (s.DONE, "image: vision:2"), (s.DONE_WITH_DEFERRED, "rollout_order=catch_up"), (s.PAUSED, "rollout_order=retry"), (s.PAUSED, "too many"),
+        (s.DONE, "image: vision:2"), (s.DONE_WITH_DEFERRED, "rollout_order=catch_up"), (s.PAUSED, "rollout_order=retry  # has what has failed tried again, once it is resumed"), (s.PAUSED, "too many"),
         (s.ABORTED, "is not taken up again"), (s.RUNNING, "goes on with the same command")])
     def test_each_end_has_its_command(self, status, words):
         assert words in self.said(status=status, reason="too many")
