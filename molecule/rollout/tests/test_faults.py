@@ -1,6 +1,6 @@
 """What else goes wrong while a release is on its way: an API that answers errors, a full disk, a link that is cut, a window that ends.
 
-Each test begins and ends with vision:1 on both lines, on hosts that are well.
+Each test begins with vision:1 on both lines, and leaves hosts that are well.
 """
 from __future__ import annotations
 
