@@ -106,10 +106,12 @@ class ActionModule(ActionBase):
                     display.display(f"  {own} of {len(plan['targets'])} targets carry a record of this plan")
                 why = _turn(engine, ledger, number, given["limit"], given["timezone"], wake)
             state = ledger.state
+            now = int(time.time())
             at = min(state.wave, len(plan["waves"]) - 1)
             waiting = "approval" if state.status == s.RUNNING and state.wave == at and state.waves[at].state == s.APPROVAL else ""
             return {"changed": told.changes > 0, "status": state.status, "why": why, "events": state.seq - began, "state": state.waves[number].state,
                     "hash": plan["hash"], "reason": state.reason or state.stopped, "waiting": waiting,
+                    "standing": standing(plan, state, now, given["timezone"]) if why == "limit" else "",
                     "at_wave": plan["waves"][at]["name"] if plan["waves"] else ""}
 
     def _hands(self, given, plan, hostvars, stack, wake):
@@ -192,7 +194,7 @@ def _turn(engine, ledger, number, limit, zone, wake):
         quiet = time.monotonic() - news
         if time.monotonic() - said >= max(WORD_SECONDS, quiet / 10):
             said = time.monotonic()
-            display.display(f"  {standing(ledger.plan, state, now)}")
+            display.display(f"  {standing(ledger.plan, state, now, zone)}")
         wake.wait(TICK_SECONDS)
         wake.clear()
 

@@ -222,6 +222,10 @@ at_wave:
   description: The wave that is the current one.
   returned: when it ran
   type: str
+standing:
+  description: What is under way and what is waited for, where the run ended because its time was over.
+  returned: when it ran
+  type: str
 reason:
   description: Why the rollout is paused or was stopped.
   returned: when it ran

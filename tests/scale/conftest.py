@@ -20,7 +20,7 @@ def hasty(monkeypatch):
     """What only takes time, with less of it."""
     for module, name, seconds in ((pods, "MIN_UPTIME_SECONDS", 0), (watch, "RETRY_SECONDS", 0.05), (watch, "LONGEST_RETRY_SECONDS", 0.4),
                                   (watch, "LATE_SECONDS", 0.5), (decide, "PROBE_AGAIN_SECONDS", 0.2), (site_hands, "AGAIN_SECONDS", 0.2),
-                                  (engine, "AGAIN_SECONDS", 1), (site_hands, "BELIEVED_SECONDS", 60)):
+                                  (engine, "AGAIN_SECONDS", 1)):
         monkeypatch.setattr(module, name, seconds)
 
 

@@ -5,121 +5,31 @@ line-a is the canary.
 """
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import shutil
-import signal
-import subprocess
-from contextlib import contextmanager
 
 import pytest
-from releases import REPORT, Releases
-from scenario import ROOT, Scenario, lab, run, wait_until
+from camera_lines import LINE_A, LINE_B, NODE_B, SERVER, A, B, CameraLines, waves
+from releases import REPORT
+from scenario import lab, wait_until
 
-SCENARIO = Scenario(__file__)
-SERVER, NODE_A, NODE_B = "roll-server", "roll-a", "roll-b"
-LINE_A, LINE_B = "vision-line-a", "vision-line-b"
-A, B = f"test-factory/{LINE_A}", f"test-factory/{LINE_B}"
+LINES = CameraLines(__file__)
+SCENARIO, R = LINES.scenario, LINES.releases
 STEP = "Carry out the wave"
-PLAN, START, NEXT = "Plan the release, or take the plan of the rollout that has begun", "Start the rollout", "Say what comes next"
+PLAN = "Plan the release, or take the plan of the rollout that has begun"
 # Its image may be fetched already: that touches no line.
 UNTOUCHED = ("planned", "prepulling", "prepulled")
-R = Releases(SCENARIO, expect=2)
 ledger, rollout, order, journal, happened, row, states = R.ledger, R.rollout, R.order, R.journal, R.happened, R.row, R.states
-
-
-def waves(soak="4s", **rest):
-    """The canary soaks as long as asked; rest: keys of the wave of all others."""
-    return [{"name": "canary", "pick": {"per": "site", "prefer": {"first": "1"}}, "soak": soak},
-            {"name": "rest", "percent": 100, "soak": "4s", **rest}]
-
-
-def release(name, image, **changes):
-    return R.write(name, image, **{"waves": waves(), **changes})
-
-
-@contextmanager
-def running(path, **more):
-    """The same in the background."""
-    command = [str(part) for part in SCENARIO.command("edgeai.sites.rollout", "-e", json.dumps(R.variables(path, **more)))]
-    with open(R.directory / f"{path.stem}.log", "ab") as log:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True, env={
-            **os.environ, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg")})
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            kill(process)
-
-
-def kill(process, alone=False):
-    """As when the controller loses its power: it and all that it has begun; alone: its children are not hit."""
-    found = [process.pid]
-    rows = [line.split() for line in run("ps", "-e", "-o", "pid=,ppid=").stdout.splitlines()]
-    for pid in found:
-        found += [int(child) for child, parent in rows if int(parent) == pid and not alone]
-    for pid in found:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # it ended by itself
-    process.wait()
-
-
-def is_free(name):
-    """Whether no process holds a ledger."""
-    with open(ledger(name) / "lock", "rb") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return False
-        return True
-
-
-def digest(image):
-    """The digest that the bundle has for name:version."""
-    (found,) = [entry["image"]["digest"] for entry in SCENARIO.artifacts() if f"{entry['name']}:{entry['version']}" == image]
-    return found
-
-
-def deployment(name):
-    return json.loads(SCENARIO.host(SERVER).check_output(f"k3s kubectl -n edgeai get deployment {name} -o json"))
-
-
-def asked_for(name):
-    return R.asked_for(deployment(name))
-
-
-def both():
-    return asked_for(LINE_A), asked_for(LINE_B)
-
-
-def revisions():
-    """How often each line got another image so far. (A record that is kept on a Deployment makes a generation, but no revision.)"""
-    return [int(deployment(name)["metadata"]["annotations"]["deployment.kubernetes.io/revision"]) for name in (LINE_A, LINE_B)]
-
-
-def versions():
-    """Any change of the workloads, their status included."""
-    return [deployment(name)["metadata"]["resourceVersion"] for name in (LINE_A, LINE_B)]
-
-
-def said(done):
-    return done.one(NEXT, "localhost")["msg"]
-
-
-def put(image):
-    """Both lines run a model, whatever was before."""
-    workloads = [{**SCENARIO.fleet["workloads"][0], "image": image}]
-    done = SCENARIO.play("converge.yml", variables={"edge_workloads": workloads})
-    assert done.failed == set(), done.text
-    assert both() == (image, image)
+running, kill, is_free, said = R.running, R.kill, R.is_free, R.next
+deployment, asked_for, both, revisions, versions = LINES.deployment, LINES.asked_for, LINES.both, LINES.revisions, LINES.versions
+digest, put, release, is_ready = LINES.digest, LINES.put, LINES.release, LINES.is_ready
 
 
 @pytest.fixture(name="asked_for_approval", scope="module")
 def _asked_for_approval():
+    if both() != ("vision:1", "vision:1"):
+        put("vision:1")
     return release("good", "vision:2", waves=waves(approval=True))
 
 
@@ -266,7 +176,7 @@ class TestTwoControllersAndOrders:
             wait_until(lambda: first.poll() is not None, 120, "the first controller's end: nothing is under way any more")
             assert first.returncode != 0
         assert both() == ("vision:2", "vision:1"), "what was under way is finished, and nothing new is begun"
-        text = (R.directory / f"{self.NAME}.log").read_text()
+        text = R.said(self.NAME)
         assert "the line is being cleaned" in text and re.search(r"wave canary", text), text
 
     def test_resumed_it_ends(self, held):
@@ -320,8 +230,3 @@ class TestSomebodyElse:
         assert happened("foreign", "drift", A), journal("foreign")
         assert asked_for(LINE_A) == "vision:wrong", "what somebody else has done is not taken back"
         assert asked_for(LINE_B) == "vision:1"
-
-
-def is_ready(name):
-    node = json.loads(SCENARIO.host(SERVER).check_output(f"k3s kubectl get node {name} -o json"))
-    return [item["status"] for item in node["status"]["conditions"] if item["type"] == "Ready"] == ["True"]

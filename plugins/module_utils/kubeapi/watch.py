@@ -62,11 +62,10 @@ class Watcher(Eyes):
     """Eyes on a real API server that watch from the start. Use it with ``with``; its threads end with the process at the latest.
 
     ``kinds``: which of the kinds in Evidence to look at. Each costs a list and a watch, which is taken up anew every WATCH_SECONDS.
-    ``believed``: seconds that what was seen last still counts after the API has stopped answering; a site that was never seen
-    has them, too, to answer at the start. ``patience``: seconds that the first answers are waited for.
+    ``patience``: seconds that the first answers are waited for.
     """
 
-    def __init__(self, api: KubeApi, namespace: str, kinds: Iterable[str] = HEALTH_KINDS, believed: float = 0.0,
+    def __init__(self, api: KubeApi, namespace: str, kinds: Iterable[str] = HEALTH_KINDS,
                  patience: float = CONNECT_SECONDS + READ_SECONDS) -> None:
         self._api = api
         self._known = watched(namespace)
@@ -78,11 +77,8 @@ class Watcher(Eyes):
         self._following = threading.Event()
         self._following.set()
         self._objects: Dict[str, Dict[str, Any]] = {kind: {} for kind in self._kinds}
-        self._believed = believed
         self._patience = patience
-        # Kind -> since when it is not seen any more, and why. What was never seen is not believed for a moment.
-        self._errors: Dict[str, Tuple[float, str]] = {
-            kind: (float("-inf"), "the API at %s has not answered yet" % api.host) for kind in self._kinds}
+        self._errors: Dict[str, str] = {kind: "the API at %s has not answered yet" % api.host for kind in self._kinds}
         self._unheard: Set[str] = set(self._kinds)
         self._renewed: Dict[str, float] = {}
 
@@ -92,7 +88,6 @@ class Watcher(Eyes):
         # The first look is at a whole picture, or at the reason why there is none.
         with self._changed:
             self._changed.wait_for(lambda: not self._unheard, self._patience)
-            self._changed.wait_for(lambda: not self._errors, self._believed)
         return self
 
     def __exit__(self, *unused: Any) -> None:
@@ -131,7 +126,7 @@ class Watcher(Eyes):
                 now=self._api.now(),
                 lease_ages={node: moment - at for node, at in self._renewed.items()},
                 probes=probes,
-                blind=next((error for since, error in self._errors.values() if moment - since >= self._believed), ""),
+                blind=next(iter(self._errors.values()), ""),
                 **{kind: dict(objects) for kind, objects in self._objects.items()},
             )
 
@@ -208,8 +203,7 @@ class Watcher(Eyes):
     def _note(self, kind: str, error: str) -> None:
         with self._changed:
             if error:
-                since, _before = self._errors.get(kind, (time.monotonic(), ""))
-                self._errors[kind] = since, error
+                self._errors[kind] = error
             else:
                 self._errors.pop(kind, None)
             self._unheard.discard(kind)

@@ -9,7 +9,7 @@ Pulls and switches need a look at the device that is not older than ``LOOK_FRESH
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Set
+from typing import Any, Dict, Iterable, List, Set, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.budgets import Group, ceiling, groups_of, sizes
@@ -17,19 +17,20 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.forecast impo
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.judge import GATE, judge_wave, stop_reason
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, Target, spec, wave_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import to_roll_back
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.windows import fits, open_spans
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.windows import first_fit, fits, open_spans
 
 LOOK_FRESH = 60
 # While they do not answer: those whose turn it is, and those whose turn is not near.
 LOOK_AWAY = 5
 LOOK_AGAIN = 600
 Act = Dict[str, Any]
+Held = Tuple[str, str, int]
 
 
 class Room:
     """How many more targets may be down, counted on while acts are handed out. (It changes; it lives for one ``admit``.)
 
-    ahead: how many there will be room for when all that is under way has ended.
+    ahead: how many there would be room for if nothing were under way and all served.
     """
 
     def __init__(self, plan: Plan, state: State, ahead: bool = False):
@@ -37,9 +38,8 @@ class Room:
         self._members, lost = sizes(plan)
         self.down = dict(lost)
         self._busy: Dict[str, int] = {}  # site -> switches under way
-        for name, target in plan["targets"].items():
-            under_way = state.targets[name].state in s.DOWN
-            self._count(target, is_down(state, name) and not (ahead and under_way), not ahead and state.targets[name].state in s.IN_FLIGHT)
+        for name, target in ({} if ahead else plan["targets"]).items():
+            self._count(target, is_down(state, name), state.targets[name].state in s.IN_FLIGHT)
 
     def take(self, target: Dict[str, Any], already_down: bool) -> bool:
         """Take a place in every group of the target, or none at all and return False."""
@@ -131,6 +131,41 @@ def _switches(plan: Plan, state: State, room: Room, now: int) -> List[Act]:
         elif (target.blocked or ahead.take(row, down)) and not fresh:
             acts.append(_look(name, target))
     return acts
+
+
+def held(plan: Plan, state: State, now: int) -> Dict[Held, List[str]]:
+    """Return why targets of the running wave are not begun that nothing is the matter with: (why, of what, until when) -> names.
+
+    why: ``window`` of a site, ``room`` in the budgets of a group, ``retry`` of what has failed; until when: 0 where nobody knows.
+    """
+    found: Dict[Held, List[str]] = {}
+    if state.status != s.RUNNING or state.waves[state.wave].state != s.WAVE_RUNNING:
+        return found
+    room, names = Room(plan, state), spec(plan, state, state.wave)["targets"]
+    for name in names:
+        target, row = state.targets[name], plan["targets"][name]
+        if target.blocked == "offline" or target.state not in (s.PLANNED, s.PREPULLED):
+            continue
+        phase, seconds = ("prepull", row["pull_seconds"]) if target.state == s.PLANNED else (
+            "switch", need(plan, [other for other in names if plan["targets"][other]["site"] == row["site"]]))
+        opens = _opens(plan, row["site"], phase, now, seconds)
+        full = [group for group in groups_of(row) if room.down.get(group, 0) + 1 > room.limit(group)]
+        if opens != now:
+            # Also for a line that was busy: whether it still is will be asked when it could be begun.
+            found.setdefault(("window", row["site"], opens), []).append(name)
+        elif target.blocked:
+            continue
+        elif now < target.not_before:
+            found.setdefault(("retry", target.reason, target.not_before), []).append(name)
+        elif full and target.state == s.PREPULLED and not is_down(state, name):
+            found.setdefault(("room", " ".join(full[0]).strip(), 0), []).append(name)
+    return found
+
+
+def _opens(plan: Plan, site: str, phase: str, now: int, seconds: int) -> int:
+    """When work of that length may be begun at a site; 0 when that is not before the rollout's time would be over."""
+    place, until = plan["sites"][site], now + plan["timeouts"]["total"]
+    return first_fit(open_spans(place["timezone"], place[phase], place["deny"], now, until), now, seconds) or 0
 
 
 def _open_sites(plan: Plan, names: Iterable[str], now: int) -> Set[str]:

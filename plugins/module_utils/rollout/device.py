@@ -33,8 +33,10 @@ def judge_device(expected: ExpectedTarget, node: Dict[str, Any], evidence: Evide
     node: {name, runtime, arch, gpu} of the inventory; brought: digests that were put there; not_brought: why they were not.
     """
     seen = judge_node(ExpectedNode(expected.node, runtime=str(node.get("runtime", ""))), evidence)
-    if evidence.blind or seen.findings[0].state != HEALTHY:
-        return Device(False, evidence.blind or seen.findings[0].found)
+    if evidence.blind:
+        return Device(False, evidence.blind, told=False)
+    if seen.findings[0].state != HEALTHY:
+        return Device(False, seen.findings[0].found)
     there = evidence.nodes[expected.node]
     deployment = evidence.deployments.get(expected.name)
     present = has_image(there, digest) or digest in node.get("brought", ())

@@ -23,7 +23,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.exam import H
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.forecast import soak_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import FAIL, INCONCLUSIVE, PASS, Reading, judge_checks, worst
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.golden import GoldenSet
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.hands import Hands, Refused, Sight
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.hands import Device, Hands, Refused, Sight
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, wave_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.recover import record, recover
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event
@@ -33,6 +33,8 @@ AGAIN_SECONDS = 3
 IMAGE_SECONDS = 60
 # What a device has not told after some renewals of its lease it will not tell soon.
 CHECK_SECONDS = 30
+# An API that is restarted, overloaded or a moment without a link: that is not yet a site that is away.
+SILENCE_SECONDS = 60
 TRIES_TOO_MANY = 10000
 # Acts that are intended in the ledger before they are carried out.
 CHANGES = ("pull", "switch", "rollback")
@@ -75,6 +77,8 @@ class Engine:
         self._last: Dict[str, Reading] = {}
         # Since when a model is asked before its switch, without a result so far.
         self._asking: Dict[str, int] = {}
+        # Since when a target's site has not told of it.
+        self._silent: Dict[str, int] = {}
         self._tried: Dict[str, int] = {}
         self._recorded: Optional[Dict[str, str]] = None
 
@@ -107,6 +111,7 @@ class Engine:
         if begun:
             self._ledger.sync()
         self._carry_out(begun, now)
+        self._note_returns(now)
         self._write_records()
         self._ledger.sync()
         return self.state.seq != was
@@ -170,8 +175,9 @@ class Engine:
             self._ledger.append({"type": "pulled", **common})
         elif device.online and device.present is False and (device.missing or now - target.since >= IMAGE_SECONDS):
             row = self.plan["targets"][name]
-            self._ledger.append({"type": "pull_failed", **common, "reason": device.missing or (
-                f"{row['image']} is not on node {row['node']}; bring it there with the artifacts playbook")})
+            why = f"could not be brought to node {row['node']}: {device.missing}" if device.missing else (
+                f"is not on node {row['node']}; bring it there with the artifacts playbook")
+            self._ledger.append({"type": "pull_failed", **common, "reason": f"{row['image']} {why}"})
 
     def _change(self, act: Act) -> Optional[Refused]:
         """Give a workload the new image, or the recorded one back, and return what was said against it. It is safe to do this again."""
@@ -202,9 +208,26 @@ class Engine:
         for name in self.plan["targets"]:
             target = self.state.targets[name]
             if target.state in (s.SOAKING, s.SUCCEEDED, s.ALREADY_CURRENT, s.ROLLED_BACK):
-                online = self._of(name).device(name, self.plan["targets"][name]["digest"]).online
-                if online != target.available:
-                    self._ledger.append({"type": "availability", "at": now, "target": name, "available": online})
+                device = self._device(name, now)
+                if device is not None and device.online != target.available:
+                    self._ledger.append({"type": "availability", "at": now, "target": name, "available": device.online, "reason": device.reason})
+
+    def _note_returns(self, now: int) -> None:
+        """Who was away and is back takes no place in the budgets any more, also if its own turn is not near."""
+        if self.state.status != s.RUNNING:
+            return
+        for name in self.plan["targets"]:
+            target = self.state.targets[name]
+            if target.blocked == "offline" and target.state in s.BEFORE_SWITCH and self._of(name).device(name, self.plan["targets"][name]["digest"]).online:
+                self._look({"act": "look", "target": name, "attempt": target.attempt}, now)
+
+    def _device(self, name: str, now: int) -> Optional[Device]:
+        """What the device says; None while its site's API cannot be asked, until that has been so for too long."""
+        device = self._of(name).device(name, self.plan["targets"][name]["digest"])
+        if device.told:
+            self._silent.pop(name, None)
+            return device
+        return device if now - self._silent.setdefault(name, now) >= SILENCE_SECONDS else None
 
     def _note_what_runs(self, now: int) -> None:
         """What untouched targets run is known from the start, and not only when their turn has come."""
@@ -221,7 +244,9 @@ class Engine:
 
     def _look(self, act: Act, now: int) -> None:
         name, row, target = act["target"], self.plan["targets"][act["target"]], self.state.targets[act["target"]]
-        device = self._of(name).device(name, row["digest"])
+        device = self._device(name, now)
+        if device is None:
+            return
         event = {"type": "look", "at": now, "target": name, "attempt": act["attempt"], "online": device.online, "reason": device.reason}
         if not device.online:
             self._asking.pop(name, None)

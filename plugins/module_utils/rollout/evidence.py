@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, Dict, Iterable
 
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import ABSENT, FAILED, HEALTHY, TargetJudgement
-from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import container_status, running_digest
+from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import container_id, container_status, running_digest
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import FAIL, INCONCLUSIVE, PASS, Reading, worst
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event
 
@@ -37,11 +37,12 @@ def judge_ready(target: TargetJudgement, digest: str, seen: float, since: int, r
 
 
 def verified(name: str, attempt: int, target: TargetJudgement, readings: Iterable[Reading], seen: int, now: int) -> Event:
-    """Return the event for the journal: the worst of the readings, with the digest that was seen to run."""
+    """Return the event for the journal: the worst of the readings, with the digest that was seen to run, and in which container."""
     rows = list(readings)
     bad: Dict[str, Any] = next((reading.row() for reading in rows if reading.verdict != PASS), {})
     return {
         "type": "verified", "at": now, "target": name, "attempt": attempt, "seen": seen, "verdict": worst(reading.verdict for reading in rows),
-        "digest": running_digest(target.pod) if target.pod else "", "gates": [reading.row() for reading in rows],
+        "digest": running_digest(target.pod) if target.pod else "", "container": container_id(target.pod) if target.pod else "",
+        "gates": [reading.row() for reading in rows],
         "reason": f"{bad['gate']}: {bad['found']}" if bad else "",
     }

@@ -48,6 +48,7 @@ class Sight:
 class Device:
     """What a device says of itself before its switch. checks: of the gate preflight, None for what cannot be told.
 
+    told: False when its site's API could not be asked; then nothing is known of the device, and ``reason`` is the API's.
     missing: why the image could not be brought there, as far as somebody tried; present: whether it is there.
     """
 
@@ -57,6 +58,7 @@ class Device:
     lock: str = ""
     present: Optional[bool] = None
     missing: str = ""
+    told: bool = True
     checks: Optional[Dict[str, Optional[bool]]] = None
 
 

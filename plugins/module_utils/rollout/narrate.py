@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any, Dict, List, Optional
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.admit import held
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.judge import count
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import Plan, State, spec, wave_of
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event, deadline
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.show import clock, span
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.show import clock, moment, span
 
 _SHORT = 19  # sha256: and 12 digits: enough to tell images apart
 
@@ -30,12 +31,12 @@ def narrate(plan: Plan, was: State, state: State, event: Event, zone: str = "UTC
     if state.targets is not was.targets:
         names = [event["target"]] if event.get("target") in state.targets else list(state.targets)
         for name in names:
-            lines += _target_lines(plan, was, state, name)
+            lines += _target_lines(plan, was, state, name, str(event.get("reason") or ""))
     return [f"{clock(event['at'], zone)}  {line}" for line in lines]
 
 
-def standing(plan: Plan, state: State, now: int) -> str:
-    """Return what is under way and for how long at most, in one line; for the times when nothing changes."""
+def standing(plan: Plan, state: State, now: int, zone: str = "UTC") -> str:
+    """Return what is under way and for how long at most, and what is waited for, in one line; for the times when nothing changes."""
     wave = spec(plan, state, min(state.wave, len(plan["waves"])))
     seen = count(state, wave["targets"])
     parts = [f"wave {wave['name']}: {seen['ok']} of {len(wave['targets'])} done, {seen['bad']} failed"]
@@ -50,7 +51,14 @@ def standing(plan: Plan, state: State, now: int) -> str:
         if state.targets[name].blocked and state.targets[name].state in s.BEFORE_SWITCH:
             blocked.setdefault(state.targets[name].blocked, []).append(name)
     parts += [f"{len(names)} {kind}: {', '.join(names[:3])}" for kind, names in sorted(blocked.items())]
+    parts += [f"{len(names)} not begun, {_held_text(*why, zone)}: {', '.join(names[:3])}" for why, names in sorted(held(plan, state, now).items())]
     return ", ".join(parts)
+
+
+def _held_text(why: str, what: str, until: int, zone: str) -> str:
+    if why == "window":
+        return f"the window of site {what} " + (f"opens for it {moment(until, zone)}" if until else "does not open for it in the rollout's time")
+    return f"tried again at {clock(until, zone)}" if why == "retry" else f"no more of {what} may be down"
 
 
 def _wave_line(plan: Plan, state: State, number: int) -> str:
@@ -60,14 +68,15 @@ def _wave_line(plan: Plan, state: State, number: int) -> str:
     return f"wave {wave['name']} {text}" + (f" (approved by {now.approved_by})" if now.approved_by and now.state == s.WAVE_RUNNING else "")
 
 
-def _target_lines(plan: Plan, was: State, state: State, name: str) -> List[str]:
+def _target_lines(plan: Plan, was: State, state: State, name: str, reason: str) -> List[str]:
     old, new = was.targets[name], state.targets[name]
     if new.state != old.state:
         return [f"{name}: {new.state.replace('_', ' ')}{_more(plan, new, name)}" + (f": {new.reason}" if new.reason else "")]
     if new.blocked != old.blocked and new.blocked:
         return [f"{name}: waits: {new.reason or new.blocked}"]
     if new.available != old.available:
-        return [f"{name}: {'serves again' if new.available else 'serves nobody'}"]
+        # Whether a model that nobody can ask still serves its line is not known from here.
+        return [f"{name}: serves again" if new.available else f"{name}: is not seen to serve" + (f": {reason}" if reason else "")]
     return []
 
 

@@ -12,12 +12,12 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.order import HASH_DIGITS
 
 # What each order is for, where a rollout was paused.
-AFTER_A_PAUSE = (("retry", "tries what has failed again"), ("resume", "goes on with the others, if the rule that stopped it holds no more"),
+AFTER_A_PAUSE = (("retry", "has what has failed tried again, once it is resumed"), ("resume", "goes on, if the rule that stopped it holds no more"),
                  ("rollback", "takes everything back that was updated"), ("abort", "ends it, and leaves everything as it is"))
 
 
 def next_step(plan: Dict[str, Any], step: Dict[str, Any], where: Dict[str, str], release: str, inventory: Sequence[str]) -> str:
-    """Return it, as lines. step: the last result of rollout_step {status, why, at_wave, waiting, reason}.
+    """Return it, as lines. step: the last result of rollout_step {status, why, at_wave, waiting, reason, standing}.
 
     where: {ledger, kubeconfig, site}; of a ledger in a directory only the first, of one in a cluster the second or the third too.
     """
@@ -46,7 +46,8 @@ def next_step(plan: Dict[str, Any], step: Dict[str, Any], where: Dict[str, str],
         digits = plan["hash"][:len("sha256:") + HASH_DIGITS]
         return _lines(f"Wave {step['at_wave']} waits for a person. To approve it:",
                       f"{run} -e rollout_approve={step['at_wave']} -e rollout_approve_plan={digits}")
-    return _lines("It goes on with the same command:", run)
+    stands = f" ({step['standing']})" if step.get("standing") else ""
+    return _lines(f"It is not over{stands}, and goes on with the same command:", run)
 
 
 def _lines(first: str, *others: str) -> str:

@@ -47,6 +47,11 @@ def fits(spans: Iterable[Span], now: int, seconds: int) -> bool:
     return any(start <= now and now + seconds <= end for start, end in spans)
 
 
+def first_fit(spans: Iterable[Span], now: int, seconds: int) -> Optional[int]:
+    """Return the first moment from ``now`` on at which work of that length may be begun; None when the spans hold none."""
+    return next((max(start, now) for start, end in spans if max(start, now) + seconds <= end), None)
+
+
 def advance(spans: Iterable[Span], since: int, seconds: int, need: int) -> Optional[int]:
     """Return when ``seconds`` of time to begin work have passed since ``since``; None when the spans hold no more.
 

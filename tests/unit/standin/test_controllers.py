@@ -78,6 +78,17 @@ def test_going_back_reuses_the_replica_set_with_a_new_revision(objects, controll
     assert revisions == {"2": 0, "3": 1}
 
 
+def test_a_replica_set_that_is_used_again_gets_what_the_deployment_says_by_now(objects, controller):
+    make(objects)
+    for annotations in ({"v": "2"}, None):
+        settle(objects, controller)
+        objects.edit("deployments", get(objects), lambda o, a=annotations: (o["spec"].update(minReadySeconds=9), o["spec"]["template"].update(
+            metadata={"labels": {"app": "a"}, **({"annotations": a} if a else {})})))
+    settle(objects, controller)
+    assert len(objects.all("replicasets")) == 2
+    assert [r["spec"].get("minReadySeconds") for r in objects.all("replicasets") if r["spec"]["replicas"]] == [9]
+
+
 def test_recreate_waits_for_the_old_pods(objects, controller):
     make(objects, strategy={"type": "Recreate"})
     settle(objects, controller)

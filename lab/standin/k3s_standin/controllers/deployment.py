@@ -165,7 +165,11 @@ class DeploymentController:
             self._tell_scaling(deployment, created, 0, replicas)
 
     def _adopt(self, deployment, new, olds):
-        """Gives a ReplicaSet that is used again (a rollback) the next revision."""
+        """Gives a ReplicaSet that is used again (a rollback) the next revision, and what the Deployment says by now."""
+        wait = deployment["spec"].get("minReadySeconds", 0)
+        if new["spec"].get("minReadySeconds", 0) != wait:
+            self._objects.edit("replicasets", new, lambda o: o["spec"].update(minReadySeconds=wait))
+            return True
         revision = int(new["metadata"].get("annotations", {}).get(REVISION, 0))
         if olds and revision < self._last_revision(olds):
             revision = self._last_revision(olds) + 1

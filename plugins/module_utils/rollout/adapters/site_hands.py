@@ -29,8 +29,6 @@ FIELD_MANAGER = "edgeai.sites-rollout"
 AT_ONCE = 6
 # After an answer that did not come the model is left alone for a moment.
 AGAIN_SECONDS = 2
-# An API that is restarted or busy is no node that is away: its targets would be put off, and the wave might fail for it.
-BELIEVED_SECONDS = 10
 # Asks a model and returns its answers, or raises: whatever is raised is no answer.
 Way = Callable[[Question, ExpectedTarget, Object], Answers]
 
@@ -50,7 +48,7 @@ class SiteHands(Hands):
         self._nodes = nodes
         self._images = images
         # All through: each turn judges what is now, and a switch is a row of changes.
-        self._watcher = Watcher(api, namespace, believed=BELIEVED_SECONDS)
+        self._watcher = Watcher(api, namespace)
         self._seen = self._watcher.evidence({})
         self._examiner = Examiner(ByProxy(api, namespace, seconds), ways, wake)
         self._wake = wake

@@ -34,6 +34,7 @@ class Line:
         self.since = -LOAD_SECONDS
         self.switches, self.records = [], []
         self.present, self.lock, self.online = True, "", True
+        self.told = True  # False: the API of its site answers errors
         self.old_frames, self.clock_known = 10000, 0
 
 
@@ -51,10 +52,13 @@ class Site(Hands):
         self.looks += 1
 
     def asked_for(self, name):
-        return self.lines[name].digest if self.lines[name].online else None
+        line = self.lines[name]
+        return line.digest if line.online and line.told else None
 
     def device(self, name, digest):
         line = self.lines[name]
+        if not line.told:
+            return Device(False, "/api/v1/nodes answered 500", told=False)
         if not line.online:
             return Device(False, "its node is away")
         checks = dict.fromkeys(("arch", "driver", "disk", "gpu_free", "clock"), True)
@@ -68,7 +72,7 @@ class Site(Hands):
     def see(self, question):
         line = self.lines[question.name]
         faulty = line.fault if line.digest == line.new else ""
-        if not line.online:
+        if not line.online or not line.told:
             return Sight(_judged(question.name, PROGRESSING, "its node is away", line.digest))
         if faulty == "crash" or line.fault == "sick" and line.digest != line.new:
             return Sight(_judged(question.name, FAILED, "crashed", line.digest, final=True))
@@ -97,6 +101,8 @@ class Site(Hands):
 
     def switch(self, name, digest, version, record):
         line = self.lines[name]
+        if not line.told:
+            raise Refused("500 the server is busy", None)
         if not line.online or line.fault == "refuse":
             raise Refused("503 the server is away", None if line.fault == "unsure" else False)
         line.records.append(record)

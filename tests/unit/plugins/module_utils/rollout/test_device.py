@@ -57,6 +57,11 @@ def test_a_device_that_is_there():
     assert device.checks == {"arch": True, "disk": True, "driver": True, "gpu_free": True, "clock": True}
 
 
+def test_an_api_that_does_not_answer_tells_nothing_of_the_device():
+    device = judge_device(cluster.expected(), NODE, cluster.evidence(blind="answered 500"), DIGEST)
+    assert (device.told, device.online, device.reason) == (False, False, "answered 500") and judged().told
+
+
 def test_one_that_is_away_says_nothing_more():
     device = judged(node(ready="Unknown"))
     assert device.online is False and device.reason and device.checks is None

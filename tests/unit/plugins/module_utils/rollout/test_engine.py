@@ -139,7 +139,7 @@ def test_an_image_that_is_not_there_stops_it_before_anything_is_switched():
     site.lines[A].present = False
     state = run(plan, site, ledger)
     assert state.status == s.PAUSED and state.targets[A].state == s.FAILED and not state.targets[A].changed
-    assert "the link broke" in state.targets[A].reason and site.lines[A].switches == []
+    assert state.targets[A].reason == "vision:2 could not be brought to node n1: the link broke" and site.lines[A].switches == []
 
 
 def test_a_device_that_contradicts_is_rejected_untouched():
@@ -197,6 +197,38 @@ class TestWaiting:
         site.lines[B].online = True
         assert run(plan, site, ledger).targets[B].state == state
         assert state != s.DEFERRED or 120 <= waited < 130, "and others do not wait for it for long"
+
+    @pytest.mark.parametrize(("seconds", "state"), [(50, s.SUCCEEDED), (300, s.DEFERRED)])
+    def test_a_site_that_does_not_tell_for_a_moment_is_not_away(self, seconds, state):
+        plan = planned(budgets={"max_unavailable": {"site": 1}, "max_deferred_percent": 100})
+        site, ledger = Site(plan), Memory(plan)
+        while ledger.state.wave == 0:
+            run(plan, site, ledger, seconds=1)
+        began = site.now
+        for line in site.lines.values():
+            line.told = False
+        # Each new run starts to count anew: this one has to live through it.
+        due = [began + seconds]
+        site.refresh = lambda: site.now >= due[0] and [setattr(line, "told", True) for line in site.lines.values()]
+        run(plan, site, ledger)
+        assert {ledger.state.targets[name].state for name in (B, C)} == {state}
+        quiet = [event for event in ledger.events if event["type"] in ("look", "availability", "defer") and began <= event["at"] < began + 60]
+        assert seconds > 60 or not [event for event in quiet if event.get("online") is False or event.get("available") is False]
+        assert all(len(site.lines[name].switches) == (state == s.SUCCEEDED) for name in (B, C))
+
+    def test_one_that_is_back_takes_no_place_in_the_budgets_though_its_turn_is_not_near(self):
+        plan = planned(budgets={"max_unavailable": {"site": 1}})
+        site, ledger = Site(plan), Memory(plan)
+        site.lines[C].online = False
+        ledger.append({"type": "start", "at": site.now})
+        ledger.append({"type": "look", "at": site.now, "target": C, "online": False, "reason": "its node is away"})
+        run(plan, site, ledger, seconds=60)
+        assert not ledger.state.targets[C].available and not ledger.of("switch_intent", A)
+        site.lines[C].online = True
+        back = site.now
+        while not ledger.of("switch_intent", A):
+            run(plan, site, ledger, seconds=1)
+        assert ledger.state.targets[C].available and site.now - back < 20
 
     def test_a_node_that_goes_away_in_the_middle_is_not_taken_for_well(self):
         plan = planned(timeouts={"verify": "5m", "rollback": "5m"})

@@ -15,8 +15,8 @@ from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.sa
 
 
 def judged(state, final=False, restarts=0):
-    pod = {"metadata": {"name": "p"}, "status": {"containerStatuses": [
-        {"imageID": "r/x@" + NEW["amd64"], "state": {"running": {}}, "restartCount": restarts}]}}
+    pod = {"metadata": {"name": "p", "uid": "u"}, "status": {"containerStatuses": [
+        {"containerID": "containerd://1", "imageID": "r/x@" + NEW["amd64"], "state": {"running": {}}, "restartCount": restarts}]}}
     return TargetJudgement("t", (Finding("workload.rollout", state, "what was found", "x", final=final),), pod=pod)
 
 
@@ -42,7 +42,7 @@ def test_the_event_for_the_journal():
     ready, golden = Reading("ready", "pass", "healthy", "x"), Reading("golden", "fail", "3 of 4 right", "4 of 4")
     event = verified("north/vision-n1", 2, judged("healthy"), [ready, golden], NOW, NOW + 3)
     assert event == {"type": "verified", "at": NOW + 3, "target": "north/vision-n1", "attempt": 2, "seen": NOW, "verdict": "fail", "digest": NEW["amd64"],
-                     "gates": [ready.row(), golden.row()], "reason": "golden: 3 of 4 right"}
+                     "container": "u/containerd://1", "gates": [ready.row(), golden.row()], "reason": "golden: 3 of 4 right"}
     nothing = verified("x", 1, TargetJudgement("t", ()), [], NOW, NOW)
-    assert nothing["verdict"] == "inconclusive" and nothing["digest"] == "" and nothing["reason"] == ""
+    assert nothing["verdict"] == "inconclusive" and nothing["digest"] == nothing["container"] == nothing["reason"] == ""
     assert verified("x", 1, judged("healthy"), [ready], NOW, NOW)["reason"] == ""

@@ -107,6 +107,42 @@ class TestNarration:
         assert f"1 lock: {B}" in standing(rollout.plan, rollout.state, rollout.now)
 
 
+    def test_what_is_not_begun_and_why(self):
+        rollout = Rollout(budgets={"max_unavailable": {"site": 1}})
+        rollout.tell("start")
+        rollout.until("prepulled", A)
+        rollout.look(B, healthy=True, online=False)
+        assert self.waits(rollout).endswith(f"1 not begun, no more of site north may be down: {A}"), self.waits(rollout)
+        rollout.look(B)
+        assert "not begun" not in self.waits(rollout)
+        rollout.plan["sites"]["north"]["switch"] = [{"days": ["tue"], "start": "22:00", "end": "23:00"}]
+        assert self.waits(rollout).endswith(f"1 not begun, the window of site north opens for it Wed 2026-09-23 00:00: {A}"), self.waits(rollout)
+        rollout.look(A, lock=True, reason="locked: cleaning")
+        assert f"1 lock: {A}" in self.waits(rollout) and "opens for it" in self.waits(rollout)
+        rollout.plan["sites"]["north"]["switch"] = [{"days": ["tue"], "start": "22:00", "end": "22:01"}]
+        assert f"does not open for it in the rollout's time: {A}" in self.waits(rollout)
+
+    def test_a_fetch_that_failed_says_when_it_is_tried_again(self):
+        rollout = Rollout()
+        rollout.tell("start")
+        rollout.look(A)
+        rollout.tell("pull_intent", A)
+        rollout.tell("pull_failed", A, reason="no room")
+        assert self.waits(rollout).endswith(f"1 not begun, tried again at 16:13:22: {A}"), self.waits(rollout)
+
+    @staticmethod
+    def waits(rollout):
+        return standing(rollout.plan, rollout.state, rollout.now, "Europe/Berlin")
+
+    def test_a_line_that_cannot_be_seen_is_not_said_to_be_dark(self):
+        rollout = Rollout()
+        rollout.tell("start")
+        rollout.until("succeeded", A)
+        was, event = rollout.state, {"type": "availability", "at": rollout.now, "target": A, "available": False, "reason": "the API does not answer"}
+        (line,) = narrate(rollout.plan, was, reduce(rollout.plan, was, event), event)
+        assert line.endswith(f"{A}: is not seen to serve: the API does not answer")
+
+
 class TestWhatComesNext:
     def said(self, kubeconfig="", site="", **step):
         return next_step(PLAN, step, {"ledger": "/ledger", "kubeconfig": kubeconfig, "site": site}, "r.yml", ["inventories/demo"])
@@ -126,8 +162,12 @@ class TestWhatComesNext:
         assert text.splitlines()[1].strip() == ("ansible-playbook -i inventories/demo playbooks/rollout.yml -e release=r.yml -e rollout_approve=rest "
                                                 f"-e rollout_approve_plan={PLAN['hash'][:19]}")
 
+    def test_one_whose_time_was_over_says_how_it_stands(self):
+        text = self.said(status=s.RUNNING, standing="wave rest: 0 of 2 done")
+        assert text.splitlines()[0] == "It is not over (wave rest: 0 of 2 done), and goes on with the same command:"
+
     @pytest.mark.parametrize(("status", "words"), [
-        (s.DONE, "image: vision:2"), (s.DONE_WITH_DEFERRED, "rollout_order=catch_up"), (s.PAUSED, "rollout_order=retry"), (s.PAUSED, "too many"),
+        (s.DONE, "image: vision:2"), (s.DONE_WITH_DEFERRED, "rollout_order=catch_up"), (s.PAUSED, "rollout_order=retry  # has what has failed tried again, once it is resumed"), (s.PAUSED, "too many"),
         (s.ABORTED, "is not taken up again"), (s.RUNNING, "goes on with the same command")])
     def test_each_end_has_its_command(self, status, words):
         assert words in self.said(status=status, reason="too many")

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.edgeai.sites.plugins.module_utils.fleet.schema import DAYS
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import RolloutError
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.windows import advance, fits, longest, open_spans
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.windows import advance, first_fit, fits, longest, open_spans
 
 ALL = list(DAYS)
 
@@ -89,3 +89,9 @@ def test_time_to_begin_work():
 
 def test_the_longest_window():
     assert longest([(0, 5), (10, 30), (40, 41)]) == 20 and longest([]) == 0
+
+
+def test_the_first_moment_that_holds_the_work():
+    spans = [(100, 110), (200, 260), (300, 360)]
+    assert [first_fit(spans, now, 20) for now in (0, 205, 240, 241, 340)] == [200, 205, 240, 300, 340]
+    assert first_fit(spans, 341, 20) is None and first_fit([], 0, 0) is None
