@@ -33,7 +33,7 @@ class Line:
         self.new, self.fault, self.digest = new, fault, digest
         self.since = -LOAD_SECONDS
         self.switches, self.records = [], []
-        self.present, self.lock, self.online = True, "", True
+        self.present, self.missing, self.lock, self.online = True, "the link broke", "", True
         self.told = True  # False: the API of its site answers errors
         self.old_frames, self.clock_known = 10000, 0
 
@@ -67,7 +67,7 @@ class Site(Hands):
         if line.fault == "full":
             checks["disk"] = False
         return Device(True, digest=line.digest, lock=line.lock, present=line.present, checks=checks,
-                      missing="the link broke" if not line.present else "")
+                      missing=line.missing if not line.present else "")
 
     def see(self, question):
         line = self.lines[question.name]

@@ -6,7 +6,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.admit import admit
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.admit import admit, held
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NEW, NOW, OLD, plan
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import SITE, A, B, C, Rollout
 
@@ -123,6 +128,25 @@ def test_a_switch_needs_a_fresh_look_and_names_its_way_back():
     assert rollout.acts("switch") == [] and ("look", A) not in rollout.acts()
     rollout.later(60)
     assert ("look", A) in rollout.acts()
+
+
+@pytest.mark.parametrize("status", s.FINISHED)
+def test_nothing_is_begun_or_looked_at_when_it_is_over(status):
+    rollout = started()
+    rollout.until("verifying", A)
+    assert rollout.acts("verify") == [("verify", A)]
+    rollout.state = replace(rollout.state, status=status)
+    assert rollout.acts() == []
+
+
+def test_why_a_line_is_not_begun_is_said_only_where_it_is_so():
+    rollout = second_wave(budgets={"max_unavailable": {"site": 2}})
+    rollout.until("prepulled", B, C)
+    assert held(rollout.plan, rollout.state, rollout.now) == {}
+    rollout.tell("switch_intent", B, to=NEW["amd64"])
+    assert held(rollout.plan, rollout.state, rollout.now) == {}, "one of two places is taken"
+    rollout.tell("availability", A, available=False)
+    assert held(rollout.plan, rollout.state, rollout.now) == {("room", "site north", 0): [C]}
 
 
 def test_only_those_whose_turn_is_next_are_looked_at_again():

@@ -142,6 +142,20 @@ def test_an_image_that_is_not_there_stops_it_before_anything_is_switched():
     assert state.targets[A].reason == "vision:2 could not be brought to node n1: the link broke" and site.lines[A].switches == []
 
 
+@pytest.mark.parametrize(("seconds", "tries"), [(50, 0), (70, 1)])
+def test_a_node_has_a_moment_to_tell_of_a_new_image(seconds, tries):
+    plan = planned()
+    site, ledger = Site(plan), Memory(plan)
+    site.lines[A].present, site.lines[A].missing = False, ""
+    while not ledger.of("pull_intent", A):
+        run(plan, site, ledger, seconds=1)
+    begun = ledger.of("pull_intent", A)[0]["at"]
+    site.refresh = lambda: setattr(site.lines[A], "present", site.now >= begun + seconds)
+    assert run(plan, site, ledger).status == s.DONE
+    assert len(ledger.of("pull_failed", A)) == tries
+    assert all("bring it there with the artifacts playbook" in event["reason"] for event in ledger.of("pull_failed"))
+
+
 def test_a_device_that_contradicts_is_rejected_untouched():
     site, _ledger, state = rolled({"n1": "full"})
     assert state.targets[A].state == s.REJECTED and "disk" in state.targets[A].reason
