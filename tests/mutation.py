@@ -160,7 +160,8 @@ def _tests(path: Path, tree: ast.Module, limit: int) -> int:
     name = ".".join([PACKAGE, *path.relative_to(SOURCE).with_suffix("").parts])
     sys.meta_path.insert(0, Changed(name, path, tree))
     with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(io.StringIO()):
-        for tests in ([UNIT, *(f"--ignore={UNIT}/{name}" for name in SLOW)], ["tests/property/test_plan_invariants.py"], ["tests/property/test_engine_invariants.py"]):
+        unit = [UNIT, *(f"--ignore={UNIT}/{name}" for name in SLOW)]
+        for tests in (unit, ["tests/property/test_plan_invariants.py"], ["tests/property/test_engine_invariants.py"]):
             code = pytest.main([*tests, "-x", "-q", "--no-header", "--tb=no", "-p", "no:cacheprovider", "-p", "no:xdist"])
             if code:
                 return int(code)

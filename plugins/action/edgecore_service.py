@@ -69,6 +69,7 @@ class ActionModule(ActionBase):
                task_vars: dict[str, Any] | None) -> dict[str, Any]:
         wanted = health.Wanted(args["node_name"], args["version"], float(args["stable_seconds"]))
         seen = health.Cloud()
+        lost_at: float | None = None
         while "local" in result:  # not in check mode
             local, excerpt = health.from_facts(result.pop("local")), result.pop("excerpt", [])
             seen = cloud.observe()
@@ -83,8 +84,12 @@ class ActionModule(ActionBase):
                 told = outcome.failure_in_the_cloud(args["node_name"], waited, verdict, excerpt)
                 return dict(result, failed=True, deferred=verdict.stage == "cloud", **told)
             time.sleep(PAUSE)
+            lost_at = (waited if lost_at is None else lost_at) if health.lost_its_lease(seen) else None
+            state = "started"
+            if lost_at is not None and waited - lost_at >= health.LOST_LEASE_SECONDS and "repaired" not in result:
+                state, result["repaired"] = "restarted", "EdgeCore was restarted: its lease stood still, while its status came through"
             again = self._execute_module(
-                module_args=dict(self._task.args, state="started", wait_seconds=max(1, int(args["wait_seconds"] - waited))),
+                module_args=dict(self._task.args, state=state, wait_seconds=max(1, int(args["wait_seconds"] - waited))),
                 task_vars=task_vars)
             changed, stages = result.get("changed"), result["stages"]
             result.update(again, changed=bool(changed or again.get("changed")), stages=stages + again.get("stages", [])[1:])

@@ -128,6 +128,10 @@ pods:
   description: How many pods the node and the cloud agree on.
   returned: success, outside of check mode
   type: int
+repaired:
+  description: What was found out of order and mended, such as a lease that EdgeCore had lost.
+  returned: when something was
+  type: str
 rolled_back:
   description: Whether another version was tried, and the former one put back.
   returned: failure of another version

@@ -196,8 +196,8 @@ class TestTwoControllersAndOrders:
 class TestANodeThatIsGone:
     def test_it_is_deferred_and_catches_up(self):
         put("vision:1")
-        path = release("deferred", "vision:2", waves=[{"name": "all", "percent": 100, "soak": "4s"}], budgets={"max_deferred_percent": 100, "max_unavailable": {"site": 2, "line": 1}},
-                       timeouts={"lock": "20s"})
+        path = release("deferred", "vision:2", waves=[{"name": "all", "percent": 100, "soak": "4s"}], timeouts={"lock": "20s"},
+                       budgets={"max_deferred_percent": 100, "max_unavailable": {"site": 2, "line": 1}})
         lab("cut", NODE_B)
         try:
             wait_until(lambda: not is_ready(NODE_B), 120, "a node that is not Ready")

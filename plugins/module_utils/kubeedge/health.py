@@ -19,6 +19,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.units import Unit
 PROGRESSING, READY, FAILED = "progressing", "ready", "failed"
 
 LEASE_MAX_AGE = 40.0   # seconds; Kubernetes calls a node unknown after this
+# EdgeCore renews its lease every 10 s. After its link was mended its status comes first, and the lease soon after.
+LOST_LEASE_SECONDS = 45.0
 CLOCK_TOLERANCE = 5.0  # seconds that a lease or heartbeat may seem to be from the future
 STABLE_SECONDS = 60.0  # a process that lives so long is in none of the known loops, the longest of which takes 38 s
 MAX_RESTARTS = 4       # a start that systemd repeated so often is a crash loop, even if nobody knows why
@@ -148,6 +150,24 @@ def _other_version(node: dict[str, Any], wanted: Wanted) -> str:
     return "the Node reports version %s, wanted is one that ends in -kubeedge-%s" % (running, wanted.version)
 
 
+def lost_its_lease(cloud: Cloud) -> bool:
+    """Return whether the Node's status came through long after its lease was renewed for the last time.
+
+    Seen with KubeEdge 1.23.1: CloudCore passes an error of an API server that was away on without a status, EdgeCore takes that for
+    an answer with an empty lease, and renews that one from then on. Its journal says nothing, and only a restart of EdgeCore helps.
+    """
+    heartbeat, renewed = _heartbeat(cloud), _renewed(cloud)
+    return heartbeat is not None and renewed is not None and heartbeat - renewed > LEASE_MAX_AGE
+
+
+def _heartbeat(cloud: Cloud) -> float | None:
+    return seconds(str((_ready(cloud.node or {}) or {}).get("lastHeartbeatTime") or ""))
+
+
+def _renewed(cloud: Cloud) -> float | None:
+    return seconds(str((((cloud.lease or {}).get("spec")) or {}).get("renewTime") or ""))
+
+
 def _stale(local: Local, cloud: Cloud) -> str:
     """Heartbeat, lease, process start and ``wall`` are all read from this node's clock, so other clocks do not matter.
 
@@ -155,11 +175,10 @@ def _stale(local: Local, cloud: Cloud) -> str:
     after the first registration, must be fresh. In the crash loop of a lost database the lease is fresh and the heartbeat old.
     """
     started = local.wall - (local.at - local.unit.started)
-    heartbeat = seconds(str((_ready(cloud.node or {}) or {}).get("lastHeartbeatTime") or ""))
+    heartbeat, renewed = _heartbeat(cloud), _renewed(cloud)
     if heartbeat is None or heartbeat < started - 1:  # it has whole seconds
         return "the Node's heartbeat is %s than this start of EdgeCore" % (
             "missing, and so no newer" if heartbeat is None else "%.0f s older" % (started - heartbeat))
-    renewed = seconds(str((((cloud.lease or {}).get("spec")) or {}).get("renewTime") or ""))
     if renewed is None:
         return "" if local.wall - heartbeat <= LEASE_MAX_AGE else "the Node has no lease"
     if not -CLOCK_TOLERANCE <= local.wall - renewed <= LEASE_MAX_AGE:

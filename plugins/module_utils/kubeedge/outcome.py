@@ -17,8 +17,7 @@ _OF_STAGE = {"pause": "pause_image", "network": "cni"}
 _IN_THE_CLOUD = {
     "node": "kubectl describe node {name} in the cloud",
     "version": "another version of EdgeCore registered it: run the artifacts step and the edgecore step",
-    "heartbeat": "the node does not report: look for its connection in its journal and in CloudCore's log. If it is connected, EdgeCore lost its "
-                 "lease while the API server was away, and does not find it again by itself: systemctl restart edgecore",
+    "heartbeat": "the node does not report: look for its connection in its journal and in CloudCore's log",
     "pods": "the node and the cloud do not agree on its pods. If it was reset or restored: kubectl delete node {name}, and run again; "
             "else restart EdgeCore: systemctl restart edgecore",
     "answer": "the pod is Ready and its port does not answer: look at the pod, and at rules of a firewall on the node",

@@ -48,8 +48,8 @@ def _run(monkeypatch):
     monkeypatch.setattr(edgecore_service, "PAUSE", 0.0)
     Cloud.version, Cloud.silent = OLD, False
 
-    def run(answers, version=NEW, **more):
-        asked = []
+    def run(answers, version=NEW, wait_seconds=0, asked=None, **more):
+        asked = [] if asked is None else asked
 
         def execute(_self, module_args=None, task_vars=None):
             state = module_args.get("state", "started")
@@ -60,7 +60,7 @@ def _run(monkeypatch):
             return answer
 
         monkeypatch.setattr(edgecore_service.ActionModule, "_execute_module", execute)
-        return act(edgecore_service, {"node_name": "edge1", "version": version, "kubeconfig": "/x", "wait_seconds": 0, "stable_seconds": 10}), asked
+        return act(edgecore_service, {"node_name": "edge1", "version": version, "kubeconfig": "/x", "wait_seconds": wait_seconds, "stable_seconds": 10}), asked
 
     return run
 
@@ -111,3 +111,43 @@ def test_the_same_version_has_no_way_back(run):
 def test_a_first_start_has_no_way_back(run):
     result, asked = run({"started": DOWN}, kept="")
     assert asked == ["started"] and result["msg"] == DOWN["msg"]
+
+
+class TestALostLease:
+    """Its status comes through, and its lease was renewed minutes ago."""
+
+    @pytest.fixture(name="lost")
+    def _lost(self, run, monkeypatch):
+        """Time passes with each look, and a restart of EdgeCore brings the lease back. Returns (result, states) of a run."""
+        clock, seen = [0.0], Cloud.observe
+        monkeypatch.setattr(edgecore_service.time, "monotonic", lambda: clock.append(clock[-1] + 5) or clock[-1])
+
+        def wait(renewed, mended_after=None, reported=None):
+            asked = []
+
+            def observe():
+                looked = seen()
+                if "restarted" not in asked and (mended_after is None or clock[-1] < mended_after):
+                    looked.lease["spec"]["renewTime"] = renewed
+                    looked.node["status"]["conditions"][0]["lastHeartbeatTime"] = reported or "2027-01-15T08:00:00Z"
+                return looked
+
+            monkeypatch.setattr(Cloud, "observe", staticmethod(observe))
+            return run({"started": UP, "restarted": dict(UP, changed=True)}, version=OLD, current=True, wait_seconds=240, asked=asked)
+
+        return wait
+
+    def test_it_is_restarted_once_and_says_so(self, lost):
+        result, asked = lost("2027-01-15T07:58:00.000000Z")
+        assert not result.get("failed"), result
+        assert asked.count("restarted") == 1 and asked[-1] == "restarted" and result["changed"] is True
+        assert result["repaired"] == "EdgeCore was restarted: its lease stood still, while its status came through"
+        assert any(stage.startswith("heartbeat") for stage in result["stages"])
+
+    def test_a_link_that_was_just_mended_brings_it_back_by_itself(self, lost):
+        result, asked = lost("2027-01-15T07:58:00.000000Z", mended_after=30)
+        assert not result.get("failed") and "restarted" not in asked and "repaired" not in result
+
+    def test_a_node_that_does_not_report_at_all_is_left_alone(self, lost):
+        result, asked = lost("2027-01-15T07:58:00.000000Z", reported="2027-01-15T07:58:20Z")
+        assert result["failed"] and result["cause"] == "heartbeat" and "restarted" not in asked

@@ -43,11 +43,10 @@ def taker(name=cluster.TARGET, gpus="1", **more):
     return made
 
 
-RENEWED = {cluster.NODE: 4.0}
-
-
-def judged(there=None, target=None, pods=(), lease_ages=RENEWED, **inventory):
-    evidence = cluster.evidence(nodes=[there or node()], deployments=[target or workload()], pods=list(pods), lease_ages=lease_ages)
+def judged(there=None, target=None, pods=(), lease_ages=None, **inventory):
+    """lease_ages: of renewals that were watched; by default the node's own."""
+    ages = {cluster.NODE: 4.0} if lease_ages is None else lease_ages
+    evidence = cluster.evidence(nodes=[there or node()], deployments=[target or workload()], pods=list(pods), lease_ages=ages)
     return judge_device(cluster.expected(), {**NODE, **inventory}, evidence, DIGEST)
 
 

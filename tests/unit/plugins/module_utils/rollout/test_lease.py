@@ -30,7 +30,8 @@ LOOKS = [
     ("the times in it say nothing", [(0, lease(renew="1999-01-01T00:00:00.000000Z"))], r.WAIT),
     ("nor that it is to hold in future", [(0, lease(renew="2999-01-01T00:00:00Z")), (30, lease(renew="2999-01-01T00:00:00Z"))], r.FREE),
     ("another make's duration counts", [(0, lease(seconds=60)), (59, lease(seconds=60))], r.WAIT),
-    ("but nobody waits for an hour", [(0, lease(seconds=3600))], r.HELD), ("a duration that is none", [(0, lease(seconds="x")), (30, lease(seconds="x"))], r.FREE),
+    ("but nobody waits for an hour", [(0, lease(seconds=3600))], r.HELD),
+    ("a duration that is none", [(0, lease(seconds="x")), (30, lease(seconds="x"))], r.FREE),
 ]
 
 

@@ -106,7 +106,6 @@ class TestNarration:
         rollout.decide()
         assert f"1 lock: {B}" in standing(rollout.plan, rollout.state, rollout.now)
 
-
     def test_what_is_not_begun_and_why(self):
         rollout = Rollout(budgets={"max_unavailable": {"site": 1}})
         rollout.tell("start")
@@ -167,7 +166,8 @@ class TestWhatComesNext:
         assert text.splitlines()[0] == "It is not over (wave rest: 0 of 2 done), and goes on with the same command:"
 
     @pytest.mark.parametrize(("status", "words"), [
-        (s.DONE, "image: vision:2"), (s.DONE_WITH_DEFERRED, "rollout_order=catch_up"), (s.PAUSED, "rollout_order=retry  # has what has failed tried again, once it is resumed"), (s.PAUSED, "too many"),
+        (s.DONE, "image: vision:2"), (s.DONE_WITH_DEFERRED, "rollout_order=catch_up"),
+        (s.PAUSED, "rollout_order=retry  # has what has failed tried again, once it is resumed"), (s.PAUSED, "too many"),
         (s.ABORTED, "is not taken up again"), (s.RUNNING, "goes on with the same command")])
     def test_each_end_has_its_command(self, status, words):
         assert words in self.said(status=status, reason="too many")
