@@ -187,6 +187,19 @@ class TestWaiting:
         locked = [event for event in ledger.of("look", A) if event["lock"]]
         assert len(locked) == told - 1 and all("not known: clock" in event["reason"] for event in locked)
 
+    def test_a_line_that_goes_away_after_its_update_takes_a_place_until_it_is_back(self):
+        plan = planned(budgets={"max_unavailable": {"site": 1}})
+        site, ledger = Site(plan), Memory(plan)
+        while ledger.state.wave == 0:
+            run(plan, site, ledger, seconds=1)
+        site.lines[A].online = False
+        run(plan, site, ledger, seconds=300)
+        assert [event["available"] for event in ledger.of("availability", A)] == [False]
+        assert not site.lines[B].switches and not site.lines[C].switches, "one may be down, and one is"
+        site.lines[A].online = True
+        assert run(plan, site, ledger).status == s.DONE
+        assert [event["available"] for event in ledger.of("availability", A)] == [False, True]
+
     def test_a_node_that_is_away_is_deferred_and_catches_up(self):
         plan = planned(budgets={"max_unavailable": {"site": 3}, "max_deferred_percent": 100}, timeouts={"lock": "5m"})
         site, ledger = Site(plan), Memory(plan)
@@ -195,6 +208,8 @@ class TestWaiting:
         assert state.status == s.DONE_WITH_DEFERRED and states(state) == {A: s.SUCCEEDED, B: s.DEFERRED, C: s.SUCCEEDED}
         assert len(ledger.of("look", B)) <= 2, "that it is still away is no news"
         site.lines[B].online = True
+        # Its time begins anew: what was waited for it is nobody's fault.
+        site.now += plan["timeouts"]["total"]
         state = run(plan, site, ledger, orders={0: {"type": "catch_up", "by": "eva"}})
         assert state.status == s.DONE and site.lines[B].switches == [FRESH]
 
