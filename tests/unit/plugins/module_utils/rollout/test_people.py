@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import RolloutError
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.gates import Reading
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.narrate import narrate, standing
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.next_step import next_step
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.order import event_of, outcome
@@ -95,6 +96,13 @@ class TestNarration:
         for words in (f"{A}: failed: golden: 0 of 4 right", "rollout paused: wave canary", f"{A}: rolling back to sha256:000000000000 on n1",
                       f"{A}: rolled back", "wave canary has failed"):
             assert words in text, (words, text)
+
+    def test_the_gates_of_a_wave(self):
+        plan = small_plan(gates={"command": [{"name": "line-stopped", "argv": ["true"], "timeout": "1m"}]})
+        ledger = Telling(plan)
+        run(plan, Site(plan), ledger, watch_wave=lambda _plan, _state: [Reading("command line-stopped", "pass", "exit code 0", "exit code 0")])
+        assert [line.split("  ", 1)[1] for line in ledger.told if "its gates" in line] == [
+            "wave canary: its gates say pass", "wave rest: its gates say pass"]
 
     def test_what_stands_while_nothing_changes(self):
         rollout = Rollout()

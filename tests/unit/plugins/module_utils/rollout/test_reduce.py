@@ -420,6 +420,7 @@ def test_retries_are_for_what_failed():
     assert rollout.tell("retry") and rollout[B].attempt == 2 and rollout[B].changed and rollout[B].state == "planned"
     # It was left changed: whoever gives up now has to take it back.
     assert rollout.tell("abort") and rollout[B].state == "failed" and rollout[C].state == "canceled"
+    assert not rollout.tell("retry"), "what was given up is not taken up again"
 
 
 def test_superseding():
