@@ -29,6 +29,8 @@ WORKLOAD = {"name": "cam", "image": "cam:1", "runs_on": {"labels": {"cam": "1"}}
 NIGHT = [{"days": ["sat", "sun"], "start": "01:00", "end": "05:00"}]
 BEGIN = 1790000000
 LOAD_SECONDS, AT_ONCE = 10, 3
+WAVES = [{"name": "canary", "pick": {"per": "class"}, "soak": "0s"}, {"name": "one-per-site", "pick": {"per": "site"}, "soak": "0s"},
+         {"name": "quarter", "percent": 25, "soak": "0s"}, {"name": "rest", "percent": 100, "soak": "0s"}]
 RESUME_GOAL, LATENCY_GOAL, OVERHEAD_GOAL, PLANNER_GOAL = 3.0, 1.0, 2.0, 1.0
 
 
@@ -101,6 +103,12 @@ class SimulatedSite(Hands):
         return {}
 
 
+def rounds_of(plan: dict, at_once: int) -> list[int]:
+    """Of each wave: how often its slowest site takes ``at_once`` targets down together, each for as long as its model loads."""
+    return [max(-(-sum(plan["targets"][name]["site"] == site for name in wave["targets"]) // at_once) for site in plan["sites"])
+            for wave in plan["waves"]]
+
+
 class _Exam(dict):
     """What the inventory asks of every target."""
 
@@ -111,10 +119,9 @@ class _Exam(dict):
 def engine(sites: int, nodes: int) -> None:
     """A whole rollout at zero soak, in four waves. Its clock jumps; what is measured is the time that the engine itself takes."""
     count = sites * nodes
-    waves = [{"name": "canary", "pick": {"per": "class"}, "soak": "0s"}, {"name": "one-per-site", "pick": {"per": "site"}, "soak": "0s"},
-             {"name": "quarter", "percent": 25, "soak": "0s"}, {"name": "rest", "percent": 100, "soak": "0s"}]
-    plan = make_plan(release(count, waves=waves, windows={"switch": "always", "prepull": "always"},
-                             budgets={"max_unavailable": {"site": AT_ONCE}, "concurrent_targets": count, "concurrent_sites": sites}), fleet(sites, nodes, [], 0))
+    plan = make_plan(release(count, waves=WAVES, windows={"switch": "always", "prepull": "always"},
+                             budgets={"max_unavailable": {"site": AT_ONCE}, "concurrent_targets": count, "concurrent_sites": sites}),
+                     fleet(sites, nodes, [], 0))
     calls: Counter = Counter()
     names: dict[str, list[str]] = {}
     for name, row in plan["targets"].items():
@@ -152,9 +159,7 @@ def engine(sites: int, nodes: int) -> None:
         ledger.close()
     if done != count or calls["changes of Deployments"] != count:
         raise SystemExit(f"the simulated rollout ended wrong: {done} of {count} done, {dict(calls)}")
-    # Of each wave: the slowest site, which may have AT_ONCE targets down at a time, each for as long as its model loads.
-    rounds = [max(-(-sum(plan["targets"][name]["site"] == site for name in wave["targets"]) // AT_ONCE) for site in devices)
-              for wave in plan["waves"]]
+    rounds = rounds_of(plan, AT_ONCE)
     bound = sum(rounds) * LOAD_SECONDS
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
     print(f"engine {sites} sites, {count} targets, 4 waves, soak 0: {busy:.2f} s from evidence to acts in all (goal {OVERHEAD_GOAL:.1f} s); "

@@ -23,6 +23,7 @@ sys.path.insert(0, str(ROOT / ".ansible/dev"))
 from ansible_collections.edgeai.sites.plugins.module_utils.health.pods import MIN_UPTIME_SECONDS
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.watch import HEALTH_KINDS, WATCH_SECONDS
 from ansible_collections.edgeai.sites.tests.scale.controller import Controller
+from rollout_figures import WAVES, rounds_of
 from simulator.record import counts, of_the_api, read
 
 BIN = ROOT / ".venv/bin"
@@ -96,11 +97,9 @@ class Memory:
 
 def rollout(nodes: int) -> None:
     """Four waves at zero soak, carried out by the action rollout_step."""
-    waves = [{"name": "canary", "pick": {"per": "class"}, "soak": "0s"}, {"name": "one-per-site", "pick": {"per": "site"}, "soak": "0s"},
-             {"name": "quarter", "percent": 25, "soak": "0s"}, {"name": "rest", "percent": 100, "soak": "0s"}]
     with simulated(nodes) as (directory, requests):
         controller = Controller(directory)
-        plan = controller.plan("2", waves, AT_ONCE)
+        plan = controller.plan("2", WAVES, AT_ONCE)
         controller.begin(plan, directory / "ledger")
         cpu, began = time.process_time(), time.monotonic()
         with Memory() as memory, contextlib.redirect_stdout(io.StringIO()):
@@ -111,9 +110,7 @@ def rollout(nodes: int) -> None:
     simulator = _cpu_of_children() - before
     if result["status"] != "done":
         raise SystemExit(f"the rollout over {nodes} simulated nodes ended wrong: {result}")
-    # Of each wave: the slowest site, which may have AT_ONCE targets down at a time.
-    rounds = [max(-(-sum(plan["targets"][name]["site"] == site for name in wave["targets"]) // AT_ONCE) for site in controller.sites)
-              for wave in plan["waves"]]
+    rounds = rounds_of(plan, AT_ONCE)
     counts_after = max(LOAD_SECONDS, MIN_UPTIME_SECONDS)
     bound = sum(rounds) * (STOP_SECONDS + counts_after)
     api = of_the_api(seen)

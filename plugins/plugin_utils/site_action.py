@@ -11,6 +11,7 @@ again for every site, which costs it as much CPU time as its work.
 from __future__ import annotations
 
 import traceback
+from abc import abstractmethod
 from typing import Any
 
 from ansible.module_utils.basic import missing_required_lib
@@ -43,6 +44,6 @@ class SiteAction(ActionBase):
             return {**result, "failed": True, "msg": "site %s: %s" % (params["site"], error), "exception": traceback.format_exc()}
         return {**result, "changed": False, "failed": not seen.get("healthy", True), "msg": message, **seen}
 
+    @abstractmethod
     def look(self, params: dict[str, Any]) -> tuple[dict[str, Any], str]:
         """Return what was seen and a message for people. The task fails when ``healthy`` is there and false."""
-        raise NotImplementedError

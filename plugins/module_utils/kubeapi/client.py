@@ -35,6 +35,7 @@ MAX_CONNECTIONS = 16
 MAX_RETRY_AFTER = 30.0
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
+NOT_FOUND, CONFLICT, TOO_MANY = 404, 409, 429
 
 
 class ApiError(Exception):
@@ -44,6 +45,11 @@ class ApiError(Exception):
         super().__init__(message)
         self.status = status
         self.retry_after = retry_after
+
+    @property
+    def passes(self) -> bool:
+        """Return whether the same request may succeed a moment later."""
+        return self.status in (0, TOO_MANY) or self.status >= 500
 
 
 class KubeApi:

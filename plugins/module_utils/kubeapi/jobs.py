@@ -14,6 +14,7 @@ from ansible_collections.edgeai.sites.plugins.module_utils.gpu.prove import Hand
 from ansible_collections.edgeai.sites.plugins.module_utils.health.model import Evidence, Object
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import (
     MAX_BYTES,
+    NOT_FOUND,
     READ_SECONDS,
     ApiError,
     KubeApi,
@@ -25,7 +26,6 @@ MAX_LOG_BYTES = 16384
 # A delete is tried again: a Job that stays holds a GPU until its own deadline.
 DELETE_TRIES = 3
 RETRY_SECONDS = 1.0
-GONE = 404
 
 
 class JobHands(Hands):
@@ -68,7 +68,7 @@ class JobHands(Hands):
                 self._api.delete("%s/%s" % (self._jobs(), quote(name)), {"propagationPolicy": "Background"})
                 return
             except ApiError as error:
-                if error.status == GONE:
+                if error.status == NOT_FOUND:
                     return
                 if turn + 1 < DELETE_TRIES:
                     self._watcher.wait(RETRY_SECONDS)

@@ -9,7 +9,7 @@ Pulls and switches need a look at the device that is not older than ``LOOK_FRESH
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, List, Set, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import states as s
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.budgets import Group, ceiling, groups_of, sizes
@@ -30,16 +30,17 @@ Held = Tuple[str, str, int]
 class Room:
     """How many more targets may be down, counted on while acts are handed out. (It changes; it lives for one ``admit``.)
 
-    ahead: how many there would be room for if nothing were under way and all served.
+    Without a state: how many there would be room for if nothing were under way and all served.
     """
 
-    def __init__(self, plan: Plan, state: State, ahead: bool = False):
+    def __init__(self, plan: Plan, state: Optional[State] = None):
         self._plan = plan
         self._members, lost = sizes(plan)
         self.down = dict(lost)
         self._busy: Dict[str, int] = {}  # site -> switches under way
-        for name, target in ({} if ahead else plan["targets"]).items():
-            self._count(target, is_down(state, name), state.targets[name].state in s.IN_FLIGHT)
+        if state is not None:
+            for name, target in plan["targets"].items():
+                self._count(target, is_down(state, name), state.targets[name].state in s.IN_FLIGHT)
 
     def take(self, target: Dict[str, Any], already_down: bool) -> bool:
         """Take a place in every group of the target, or none at all and return False."""
@@ -116,7 +117,7 @@ def _switches(plan: Plan, state: State, room: Room, now: int) -> List[Act]:
         return []
     acts: List[Act] = []
     open_sites = _open_sites(plan, wave["targets"], now)
-    ahead = Room(plan, state, ahead=True)
+    ahead = Room(plan)
     for name in wave["targets"]:
         target, row = state.targets[name], plan["targets"][name]
         if target.state != s.PREPULLED or now < target.not_before or row["site"] not in open_sites:

@@ -169,7 +169,7 @@ class Engine:
 
     def _await_image(self, act: Act, now: int) -> None:
         name, target = act["target"], self.state.targets[act["target"]]
-        device = self._of(name).device(name, self.plan["targets"][name]["digest"])
+        device = self._said_by(name)
         common = {"at": now, "target": name, "attempt": act["attempt"]}
         if device.present:
             self._ledger.append({"type": "pulled", **common})
@@ -218,12 +218,12 @@ class Engine:
             return
         for name in self.plan["targets"]:
             target = self.state.targets[name]
-            if target.blocked == "offline" and target.state in s.BEFORE_SWITCH and self._of(name).device(name, self.plan["targets"][name]["digest"]).online:
+            if target.blocked == "offline" and target.state in s.BEFORE_SWITCH and self._said_by(name).online:
                 self._look({"act": "look", "target": name, "attempt": target.attempt}, now)
 
     def _device(self, name: str, now: int) -> Optional[Device]:
         """What the device says; None while its site's API cannot be asked, until that has been so for too long."""
-        device = self._of(name).device(name, self.plan["targets"][name]["digest"])
+        device = self._said_by(name)
         if device.told:
             self._silent.pop(name, None)
             return device
@@ -331,6 +331,9 @@ class Engine:
     def _record(self, name: str) -> Dict[str, Any]:
         """What the workload of a target carries: what became of it, and what its model before was worth."""
         return {**record(self.plan, self.state, name), **self._models.record(name)}
+
+    def _said_by(self, name: str) -> Device:
+        return self._of(name).device(name, self.plan["targets"][name]["digest"])
 
     def _of(self, name: str) -> Hands:
         return self._hands[self.plan["targets"][name]["site"]]

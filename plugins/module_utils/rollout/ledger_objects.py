@@ -36,7 +36,7 @@ PLACE = "configmap:"
 LEDGER_LABEL = "edgeai.sites/ledger"
 HEAD, TAIL, PLAN = "ledger.json", "journal.jsonl.gz", "plan.json.gz"
 LABEL_LIMIT = 63
-# A longer tail is sealed. It is written with every intent: 256 KiB of journal are about 20 KiB there.
+# A longer tail is sealed. It is written with every turn that has news: 256 KiB of journal are about 20 KiB there.
 TAIL_BYTES = 256 << 10
 # Of what is compressed, in base64. The API takes 1 MiB in all.
 OBJECT_BYTES = 900 << 10

@@ -11,7 +11,7 @@ import hashlib
 from typing import Any, Dict, List, Optional, Tuple
 from urllib.parse import quote
 
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import READ_SECONDS, ApiError, KubeApi
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import NOT_FOUND, READ_SECONDS, ApiError, KubeApi
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeedge import cloud_secrets
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeedge.cloud_daemonsets import EDGE_LABEL
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeedge.cloud_health import Running, Served
@@ -19,7 +19,6 @@ from ansible_collections.edgeai.sites.plugins.module_utils.kubeedge.cloud_remova
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeedge.manifests import NAME
 from ansible_collections.edgeai.sites.plugins.module_utils.workload.model import MANAGED_BY, MANAGED_BY_LABEL
 
-NOT_FOUND = 404
 _KEEP = (cloud_secrets.CA_SECRET, cloud_secrets.CERTIFICATE_SECRET, cloud_secrets.TOKEN_SECRET, cloud_secrets.STREAM_SECRET)
 _SELECTOR = {"labelSelector": "app.kubernetes.io/name=" + NAME}
 _DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

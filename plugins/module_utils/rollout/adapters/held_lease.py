@@ -9,12 +9,10 @@ from __future__ import annotations
 import threading
 from typing import Callable, Optional
 
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import CONNECT_SECONDS, ApiError, KubeApi
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import CONFLICT, CONNECT_SECONDS, NOT_FOUND, ApiError, KubeApi
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import lease as rules
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.patient import (
     ANSWER_SECONDS,
-    CONFLICT,
-    NOT_FOUND,
     Changed,
     Clock,
     Patient,

@@ -12,12 +12,13 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Set, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import ApiError, KubeApi
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import ledger
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import ledger_objects as objects
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.held_lease import HeldLease
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.open_ledger import OpenLedger, check_same
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.patient import (
     ANSWER_SECONDS,
     Changed,
@@ -26,9 +27,8 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.pati
     Patient,
 )
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import REBUILD, Fenced, RolloutError
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import State
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.plan import check_plan
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event, reduce
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event
 from ansible_collections.edgeai.sites.plugins.module_utils.workload.manifests import namespace_object
 
 # A holder looks for orders as often as this.
@@ -37,8 +37,8 @@ ORDERS_SECONDS = 1.0
 TAKEOVER_TRIES = 5
 
 
-class LedgerCluster:
-    """An open ledger: ``plan``, ``state`` and the token under which this controller writes. Close it, or use it with ``with``."""
+class LedgerCluster(OpenLedger):
+    """The ledger in ConfigMaps, held by a Lease."""
 
     def __init__(self, api: KubeApi, namespace: str, name: str, plan: Optional[Dict[str, Any]], now: int, run: str = "",
                  say: Callable[[str], None] = lambda _text: None, clock: Optional[Clock] = None):
@@ -64,29 +64,6 @@ class LedgerCluster:
         except BaseException:
             self.close()
             raise
-
-    def __enter__(self) -> "LedgerCluster":
-        return self
-
-    def __exit__(self, *_error: Any) -> None:
-        self.close()
-
-    @property
-    def events(self) -> Sequence[Event]:
-        """Return all events so far, oldest first."""
-        return self._journal.events
-
-    def append(self, event: Event) -> State:
-        """Write an event and return the state after it. Fenced when another controller wrote, or may hold the ledger by now.
-
-        The cluster has it when ``sync`` or ``close`` returns.
-        """
-        self._may_write()
-        line, numbered = ledger.entry(self._journal, {**event, "token": self.token}, self.token)
-        self._pending.append(line)
-        self._journal.add(line, numbered)
-        self.state = reduce(self.plan, self.state, numbered)
-        return self.state
 
     def sync(self) -> None:
         """Wait until the cluster has all events: one write, and one more for each part of the journal that is full."""
@@ -138,7 +115,6 @@ class LedgerCluster:
         return found
 
     def close(self) -> None:
-        """Let go of the ledger, when everything is in the cluster."""
         try:
             if not self._failed:
                 self.sync()
@@ -156,9 +132,7 @@ class LedgerCluster:
         if there is None:
             there = self._begin(objects.plan_object(self._namespace, self._name, check_plan(plan)))
         known = check_plan(objects.plan_of(there))
-        if plan is not None and plan["hash"] != known["hash"]:
-            raise RolloutError(f"found a rollout of {known['release']} with plan {known['hash']} in {where}; wanted plan {plan['hash']}. Finish or "
-                               "abort that one, or give the release another name")
+        check_same(known, plan, where)
         if plan is not None and self._patient.get(f"{self._maps}/{self._name}") is None:
             self._refuse_parts()
             with contextlib.suppress(Changed):  # another controller began it in this moment
@@ -207,6 +181,9 @@ class LedgerCluster:
                 self._api.delete(f"{self._maps}/{segment['metadata']['name']}", {"preconditions": {"uid": segment["metadata"]["uid"]}})
             except ApiError:
                 pass  # it counts for nothing wherever it is
+
+    def _put(self, line: str) -> None:
+        self._pending.append(line)
 
     def _may_write(self) -> None:
         if self._failed or self._lease is None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The ledger in a directory of the controller (I/O): one writer, each event on the disk before anything follows from it.
+"""The ledger in a directory of the controller (I/O): one writer, each intent on the disk before anything follows from it.
 
 The directory must outlive the controller's process: in AWX that is a mounted volume, not the job's own container.
 """
@@ -13,14 +13,15 @@ import fcntl
 import glob
 import json
 import os
-from typing import Any, Dict, List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout import ledger
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.open_ledger import OpenLedger, check_same
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import REBUILD, Fenced, Held, RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.model import State
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.plan import check_plan
-from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event, reduce
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.reduce import Event
 
 PLAN, JOURNAL, SNAPSHOT, LOCK, ORDERS = "plan.json", "journal.jsonl", "snapshot.json", "lock", "orders"
 # A thousand events are read in a tenth of a second; a snapshot for fewer would be written more often than it is ever read.
@@ -28,8 +29,8 @@ SNAPSHOT_EVERY = 1000
 MAX_BYTES = 256 << 20
 
 
-class LedgerFile:
-    """An open ledger: ``plan``, ``state`` and the token under which this controller writes. Close it, or use it with ``with``."""
+class LedgerFile(OpenLedger):
+    """The ledger in a directory, held by a lock."""
 
     def __init__(self, directory: str, plan: Optional[Dict[str, Any]], now: int, run: str = ""):
         """Open the ledger in ``directory``, or begin it when there is none and a plan is given. run: the name of this run, for people.
@@ -57,41 +58,18 @@ class LedgerFile:
             self.close()
             raise
 
-    def __enter__(self) -> "LedgerFile":
-        return self
-
-    def __exit__(self, *_error: Any) -> None:
-        self.close()
-
-    @property
-    def events(self) -> Sequence[Event]:
-        """Return all events so far, oldest first."""
-        return self._journal.events
-
     def append(self, event: Event) -> State:
-        """Write an event and return the state after it. Fenced when another controller wrote.
-
-        The disk has it when ``sync`` or ``close`` returns.
-        """
-        event = {**event, "token": self.token}
-        line, numbered = ledger.entry(self._journal, event, self.token)
-        self._ours()
-        _write(self._file, line.encode("ascii"), self._journal.length)
-        self._unsynced = True
-        self._journal.add(line, numbered)
-        self.state = reduce(self.plan, self.state, numbered)
+        state = super().append(event)
         if self._journal.seq % SNAPSHOT_EVERY == 0:
-            replace(os.path.join(self.directory, SNAPSHOT), ledger.snapshot(self.state), 0o600)
-        return self.state
+            replace(os.path.join(self.directory, SNAPSHOT), ledger.snapshot(state), 0o600)
+        return state
 
     def sync(self) -> None:
-        """Wait until the disk has all events."""
         if self._unsynced:
             os.fsync(self._file)
             self._unsynced = False
 
     def orders(self) -> List[Dict[str, Any]]:
-        """Return what people ordered while this process held the ledger, oldest first, each once."""
         found = []
         for path in sorted(glob.glob(os.path.join(self.directory, ORDERS, "*.json"))):
             document = _json(_read(path), path)
@@ -101,7 +79,6 @@ class LedgerFile:
         return found
 
     def close(self) -> None:
-        """Let go of the files, when everything is on the disk."""
         try:
             self.sync()
         finally:
@@ -114,9 +91,7 @@ class LedgerFile:
         path = os.path.join(self.directory, PLAN)
         if os.path.exists(path):
             known = check_plan(_json(_read(path), path))
-            if plan is not None and plan["hash"] != known["hash"]:
-                raise RolloutError(f"found a rollout of {known['release']} with plan {known['hash']} in {self.directory}; wanted plan "
-                                   f"{plan['hash']}. Finish or abort that one, or give the release another name")
+            check_same(known, plan, self.directory)
             return known
         if plan is None:
             raise RolloutError(f"found no rollout in {self.directory}; start one with a plan")
@@ -128,7 +103,11 @@ class LedgerFile:
         path = os.path.join(self.directory, SNAPSHOT)
         return _read(path).decode("utf-8", "replace") if os.path.exists(path) else None
 
-    def _ours(self) -> None:
+    def _put(self, line: str) -> None:
+        _write(self._file, line.encode("ascii"), self._journal.length)
+        self._unsynced = True
+
+    def _may_write(self) -> None:
         """A lock can be lost without a word (network file systems): the file itself shows whether somebody else wrote."""
         path = os.path.join(self.directory, JOURNAL)
         mine = os.fstat(self._file)

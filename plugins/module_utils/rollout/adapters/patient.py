@@ -13,7 +13,7 @@ from __future__ import annotations
 import time
 from typing import Any, Callable, Dict, List, Optional
 
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import MAX_BYTES, ApiError, KubeApi
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import CONFLICT, MAX_BYTES, NOT_FOUND, ApiError, KubeApi
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.ledger_objects import Object, content
 
@@ -21,7 +21,6 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout.ledger_object
 ANSWER_SECONDS = 5
 PATIENCE_SECONDS = 20
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 4.0
-NOT_FOUND, CONFLICT, TOO_MANY = 404, 409, 429
 
 
 class Changed(Exception):
@@ -110,15 +109,10 @@ class Patient:
             try:
                 return request()
             except ApiError as error:
-                if not passes(error):
+                if not error.passes:
                     raise
                 if self._clock.now() + pause > end:
                     raise RolloutError(f"{error}. It was tried for {PATIENCE_SECONDS} s, and nothing is done without the ledger. Run the same "
                                        "command again when the API answers; nothing is lost") from error
             self._clock.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE)
-
-
-def passes(error: ApiError) -> bool:
-    """Return whether the same request may succeed a moment later."""
-    return error.status in (0, TOO_MANY) or error.status >= 500

@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Callable, Dict, Optional, Tuple, Union
+from abc import ABC, abstractmethod
+from typing import Any, Callable, Dict, Optional, Tuple
 
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi import client
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import ApiError, KubeApi
@@ -15,29 +16,30 @@ from ansible_collections.edgeai.sites.plugins.module_utils.rollout import ledger
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters import ledger_cluster, ledger_file
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.ledger_cluster import LedgerCluster
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.ledger_file import LedgerFile
+from ansible_collections.edgeai.sites.plugins.module_utils.rollout.adapters.open_ledger import OpenLedger
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.errors import RolloutError
 from ansible_collections.edgeai.sites.plugins.module_utils.rollout.ledger import Journal
 
 Plan = Dict[str, Any]
 
 
-class Place:
+class Place(ABC):
     """A place for one ledger. ``name``: as people write it; ``directory``: where the commands of its gates are run."""
 
     name: str
     directory: str
 
-    def open(self, plan: Optional[Plan], now: int, run: str) -> Union[LedgerFile, LedgerCluster]:
+    @abstractmethod
+    def open(self, plan: Optional[Plan], now: int, run: str) -> OpenLedger:
         """Open the ledger to act on it, or begin it when there is none and a plan is given. Held when another controller has it open."""
-        raise NotImplementedError
 
+    @abstractmethod
     def find(self) -> Optional[Tuple[Plan, Journal]]:
         """Return plan and journal, also while another controller has the ledger open; None when no rollout has begun here."""
-        raise NotImplementedError
 
+    @abstractmethod
     def leave_order(self, order: Dict[str, Any], now: float) -> None:
         """Leave an order for the controller that has the ledger open; it takes it within a second."""
-        raise NotImplementedError
 
     def read(self) -> Tuple[Plan, Journal]:
         """Return plan and journal; RolloutError when no rollout has begun here."""

@@ -125,7 +125,7 @@ class SiteHands(Hands):
             self._api.apply(self._path(name), document, FIELD_MANAGER)
         except ApiError as error:
             # 429 and 5xx come from a server that has not, or not surely, done it; other answers are a refusal.
-            refused = 400 <= error.status < 500 and error.status != 429
+            refused = 400 <= error.status < 500 and not error.passes
             raise Refused(str(error), False if refused else None) from error
 
     def _path(self, name: str) -> str:

@@ -12,11 +12,12 @@ import time
 
 import pytest
 from ansible_collections.edgeai.sites.plugins.action import gpu_proof
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi import client, jobs, watch
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi import client, jobs
 
 from ansible_collections.edgeai.sites.tests.unit.plugins.action.acting import act
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.gpu import gpu_site as g
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.kubeapi.fake_gpu_site import FakeGpuSite
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.kubeapi.fake_site import hasty
 
 NODES = [{"name": "camera-a", "kind": "dgpu"}, {"name": "camera-b", "kind": "tegra", "arch": "arm64", "replicas": 2}]
 IMAGES = {"amd64": "lab.example/proof@sha256:a", "arm64": "lab.example/proof@sha256:b"}
@@ -24,9 +25,7 @@ IMAGES = {"amd64": "lab.example/proof@sha256:a", "arm64": "lab.example/proof@sha
 
 @pytest.fixture
 def site(monkeypatch):
-    monkeypatch.setattr(watch, "RETRY_SECONDS", 0.05)
-    monkeypatch.setattr(jobs, "RETRY_SECONDS", 0.05)
-    with FakeGpuSite() as running:
+    with hasty(monkeypatch, FakeGpuSite(), jobs) as running:
         yield running
 
 

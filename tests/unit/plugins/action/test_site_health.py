@@ -13,11 +13,11 @@ import time
 import pytest
 from ansible_collections.edgeai.sites.plugins.action import site_health
 from ansible_collections.edgeai.sites.plugins.module_utils.health import expression
-from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi import client, watch
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi import client
 
 from ansible_collections.edgeai.sites.tests.unit.plugins.action.acting import act
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.health import cluster as c
-from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.kubeapi.fake_site import FakeSite
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.kubeapi.fake_site import FakeSite, hasty
 
 EXPECTED = {
     "name": c.TARGET, "workload": "vision", "node": c.NODE, "line": "line-a", "image": "vision:2", "digest": c.NEW,
@@ -28,8 +28,7 @@ EXPECTED = {
 
 @pytest.fixture
 def site(monkeypatch):
-    monkeypatch.setattr(watch, "RETRY_SECONDS", 0.05)
-    with FakeSite() as running:
+    with hasty(monkeypatch, FakeSite()) as running:
         yield running
 
 

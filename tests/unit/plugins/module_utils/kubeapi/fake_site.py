@@ -9,13 +9,24 @@ from __future__ import annotations
 import json
 import threading
 import time
+from contextlib import contextmanager
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlparse
 
+from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi import watch
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.health import cluster as c
 
 KINDS = ("deployments", "replicasets", "daemonsets", "pods", "events", "nodes", "leases")
+
+
+@contextmanager
+def hasty(monkeypatch, site, *modules):
+    """Run a fake site for a test, while what is tried again is tried again at once. modules: those beside watch with RETRY_SECONDS."""
+    for module in (watch, *modules):
+        monkeypatch.setattr(module, "RETRY_SECONDS", 0.05)
+    with site as running:
+        yield running
 
 
 class FakeSite:

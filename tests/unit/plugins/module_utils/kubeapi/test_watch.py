@@ -13,13 +13,12 @@ from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi import watch
 from ansible_collections.edgeai.sites.plugins.module_utils.kubeapi.client import KubeApi
 
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.health import cluster as c
-from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.kubeapi.fake_site import FakeSite
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.kubeapi.fake_site import FakeSite, hasty
 
 
 @pytest.fixture
 def site(monkeypatch):
-    monkeypatch.setattr(watch, "RETRY_SECONDS", 0.05)
-    with FakeSite() as running:
+    with hasty(monkeypatch, FakeSite()) as running:
         yield running
 
 

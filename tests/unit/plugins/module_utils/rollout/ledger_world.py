@@ -22,7 +22,13 @@ HEAD = f"{MAPS}/{NAME}"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NS}/leases/{NAME}"
 
 
+START, PAUSE = {"type": "start", "at": NOW}, {"type": "pause", "at": NOW}
 INTENT = {"type": "switch_intent", "at": NOW, "target": A, "to": NEW}
+
+
+def look(number):
+    """An event that changes nothing, and hardly compresses."""
+    return {"type": "look", "at": NOW, "target": A, "attempt": 99, "reason": f"{hash((number, 'x')):x}" * 10}
 
 
 def intend(book):

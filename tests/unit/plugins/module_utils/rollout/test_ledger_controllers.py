@@ -19,28 +19,18 @@ from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.le
     LEASE,
     NAME,
     NS,
+    PAUSE,
+    START,
     Clock,
     Fate,
     cluster,
     intend,
+    look,
 )
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.lines import Site, run
-from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NOW
-from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import A, small_plan
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import small_plan
 
 PLAN = small_plan()
-START, PAUSE = {"type": "start", "at": NOW}, {"type": "pause", "at": NOW}
-
-
-@pytest.fixture(name="there")
-def _there():
-    with cluster() as made:
-        yield made
-
-
-def look(number):
-    """An event that changes nothing, and hardly compresses."""
-    return {"type": "look", "at": NOW, "target": A, "attempt": 99, "reason": f"{hash((number, 'x')):x}" * 10}
 
 
 class TestTwoControllers:
