@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,9 @@ LOGS = ROOT / "build" / "logs"
 DEADLINE = 2100  # seconds; a stage that needs more hangs
 # It starts ansible-playbook for each playbook and role: without an inventory, so without the plugins for one.
 LINT = "env ANSIBLE_INVENTORY_ENABLED=host_list ansible-lint --offline --profile production --nocolor -q".split()
+# What begins the lines that say why, in the output of pytest, Ansible and these stages; colours and frames come before it.
+DECISIVE = re.compile(r"(?:E   |FAILED |ERROR |fatal: |killed: )")
+DECORATION = re.compile(r"\x1b\[[0-9;]*m")
 
 
 @dataclass(frozen=True)
@@ -131,10 +135,20 @@ def choose(stages: list[Stage], description: str) -> list[Stage]:
     return [stage for stage in stages if (not only or named(stage, only)) and not named(stage, skip)]
 
 
+def reasons(output: str, most: int = 8, width: int = 240) -> list[str]:
+    """The last `most` lines of an output that say why it failed, each cut to `width` characters; without any, its last line."""
+    plain = [DECORATION.sub("", line).strip(" │\t") for line in output.splitlines()]
+    said = [line for line in plain if DECISIVE.match(line)] or [line for line in plain if line][-1:]
+    return [line[:width] for line in said[-most:]]
+
+
 def conclude(results: list[Result], started: float) -> int:
-    """The last line, and the exit code."""
+    """Why each stage failed once more, for those who see only the end; the last line, and the exit code."""
     failed = [result.name for result in results if not result.passed]
     seconds = time.monotonic() - started
+    for result in results:
+        if not result.passed:
+            print("\n".join([f"{result.name}:", *(f"  {line}" for line in reasons(result.output))]))
     if failed or not results:
         print(f"FAILED after {seconds:.0f} s: {', '.join(failed) or 'no stage was run'}")
         return 1
