@@ -60,7 +60,7 @@ def running(plan: Plan, state: State, name: str) -> str:
     new = plan["targets"][name]["digest"]
     if target.state in (s.SUCCEEDED, s.SOAKING, s.ALREADY_CURRENT):
         return new
-    if target.state in (s.ROLLED_BACK, *s.BEFORE_SWITCH, *s.OUTSIDE, s.REJECTED) or target.state == s.FAILED and not target.changed:
+    if target.state in (s.ROLLED_BACK, s.FAILED, *s.BEFORE_SWITCH, *s.OUTSIDE, s.REJECTED):
         return "" if target.changed and target.state != s.ROLLED_BACK else target.previous or target.found
     return ""
 

@@ -154,6 +154,12 @@ def test_approvals_are_for_one_wave_of_one_plan_for_a_time():
     assert early.decide() == ["advance"] and early.state.waves[1].state == "running"
 
 
+def test_an_approval_is_waited_for_until_its_time_is_over():
+    waves = [{"name": "canary", "pick": {"per": "class"}, "approval": True}, {"name": "rest", "percent": 100}]
+    rollout = started(waves=waves)
+    assert rollout.later(7 * 86400 - 1).decide() == [] and rollout.later(1).decide() == ["pause"]
+
+
 LOOKS = [
     ({"online": False}, "planned", "offline"), ({"online": None}, "planned", "offline"), ({"lock": True}, "planned",
                                                                                           "lock"), ({"lock": None}, "planned", "lock"),

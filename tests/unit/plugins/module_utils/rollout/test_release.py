@@ -116,7 +116,9 @@ def test_defaults_durations_and_sizes():
     assert release["timeouts"] == {"prepull": 7200, "switch": 600, "verify": 900, "rollback": 1200, "lock": 7200, "hold": 3600,
                                    "approval": 604800, "total": 2419200}
     assert release["retries"] == {"prepull": 5, "switch": 1, "backoff": 600}
-    assert release["budgets"]["max_unavailable"] == {"site": 1, "line": 1}
+    assert release["budgets"] == {
+        "concurrent_targets": 20, "concurrent_sites": 4, "max_unavailable": {"site": 1, "line": 1}, "min_available": {}, "max_deferred_percent": 10,
+        "failures": {"max": 4, "percent": 5, "min_sample": 10}, "wan_percent": 50, "mirror": False}
     assert release["windows"] == {"switch": "site", "prepull": "always", "deny": []}
     assert release["workloads"][0]["artifacts"]["amd64"]["size"] == 100 * 1024 * 1024
     assert release["workloads"][0]["artifacts"]["amd64"]["delta"] == 10 * 1024 * 1024
@@ -142,7 +144,10 @@ def test_waves_of_their_own_need_not_be_written():
     data = changed(("waves",), None)
     waves = expand(data)["waves"]
     assert [wave["name"] for wave in waves] == ["canary", "one-per-site", "quarter", "rest"]
-    assert waves[0]["canary"] and waves[0]["approval"] and not waves[0]["optional"] and waves[3]["percent"] == 100
+    assert waves[0]["canary"] and waves[0]["approval"] and not waves[0]["optional"]
+    assert [(wave.get("percent"), wave["optional"], wave["approval"]) for wave in waves[1:]] == [
+        (None, True, False), (25, True, False), (100, True, False)]
+    assert {wave["soak"] for wave in waves} == {1800}
 
 
 @pytest.mark.parametrize(("text", "number"), [("45s", 45), ("10m", 600), ("2h", 7200), ("5d", 432000)])

@@ -50,6 +50,24 @@ def test_what_runs_after_a_rollback(rollout):
     assert report.running(rollout.plan, rollout.state, B) == OLD
 
 
+RUNNING = [
+    ("succeeded", True, "new"), ("soaking", True, "new"), ("already_current", False, "new"), ("rolled_back", True, "old"),
+    ("planned", False, "old"), ("prepulled", False, "old"), ("deferred", False, "old"), ("canceled", False, "old"), ("rejected", False, "old"),
+    ("failed", False, "old"), ("failed", True, ""), ("canceled", True, ""), ("switching", True, ""), ("verifying", True, ""), ("rolling_back", True, ""),
+]
+
+
+@pytest.mark.parametrize(("state", "changed", "wanted"), RUNNING)
+def test_what_runs_is_what_was_proved(state, changed, wanted):
+    made = Rollout()
+    target = made[A].__class__(state=state, changed=changed, previous=OLD)
+    made.state.targets[A] = target
+    assert report.running(made.plan, made.state, A) == {"new": made.plan["targets"][A]["digest"], "old": OLD, "": ""}[wanted]
+    # Before anything was recorded, what was found there is what runs.
+    made.state.targets[A] = target.__class__(state=state, changed=changed, found=OLD)
+    assert report.running(made.plan, made.state, A) == {"new": made.plan["targets"][A]["digest"], "old": OLD, "": ""}[wanted]
+
+
 def test_of_those_left_out_it_is_said_what_they_run():
     made = Rollout()
     made.plan["left_out"]["x"] = {"site": "north", "node": "n9", "line": "", "workload": "vision", "from": OLD, "state": "skipped", "reason": "sick"}
