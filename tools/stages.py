@@ -144,13 +144,12 @@ def reasons(output: str, most: int = 8, width: int = 240) -> list[str]:
 
 def conclude(results: list[Result], started: float) -> int:
     """Why each stage failed once more, for those who see only the end; the last line, and the exit code."""
-    failed = [result.name for result in results if not result.passed]
+    failed = [result for result in results if not result.passed]
     seconds = time.monotonic() - started
-    for result in results:
-        if not result.passed:
-            print("\n".join([f"{result.name}:", *(f"  {line}" for line in reasons(result.output))]))
+    for result in failed:
+        print("\n".join([f"{result.name}:", *(f"  {line}" for line in reasons(result.output))]))
     if failed or not results:
-        print(f"FAILED after {seconds:.0f} s: {', '.join(failed) or 'no stage was run'}")
+        print(f"FAILED after {seconds:.0f} s: {', '.join(result.name for result in failed) or 'no stage was run'}")
         return 1
     print(f"ok: {len(results)} stages in {seconds:.0f} s")
     return 0

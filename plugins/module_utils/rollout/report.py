@@ -60,9 +60,8 @@ def running(plan: Plan, state: State, name: str) -> str:
     new = plan["targets"][name]["digest"]
     if target.state in (s.SUCCEEDED, s.SOAKING, s.ALREADY_CURRENT):
         return new
-    if target.state in (s.ROLLED_BACK, s.FAILED, *s.BEFORE_SWITCH, *s.OUTSIDE, s.REJECTED):
-        return "" if target.changed and target.state != s.ROLLED_BACK else target.previous or target.found
-    return ""
+    untouched = not target.changed and target.state in (s.FAILED, *s.BEFORE_SWITCH, *s.OUTSIDE, s.REJECTED)
+    return target.previous or target.found if untouched or target.state == s.ROLLED_BACK else ""
 
 
 def render_text(summary: Dict[str, Any], zone: str = "UTC") -> str:

@@ -57,14 +57,12 @@ RUNNING = [
 ]
 
 
+# Before anything was recorded, what was found there is what runs.
+@pytest.mark.parametrize("known", ["previous", "found"])
 @pytest.mark.parametrize(("state", "changed", "wanted"), RUNNING)
-def test_what_runs_is_what_was_proved(state, changed, wanted):
+def test_what_runs_is_what_was_proved(state, changed, wanted, known):
     made = Rollout()
-    target = made[A].__class__(state=state, changed=changed, previous=OLD)
-    made.state.targets[A] = target
-    assert report.running(made.plan, made.state, A) == {"new": made.plan["targets"][A]["digest"], "old": OLD, "": ""}[wanted]
-    # Before anything was recorded, what was found there is what runs.
-    made.state.targets[A] = target.__class__(state=state, changed=changed, found=OLD)
+    made.state.targets[A] = made[A].__class__(state=state, changed=changed, **{known: OLD})
     assert report.running(made.plan, made.state, A) == {"new": made.plan["targets"][A]["digest"], "old": OLD, "": ""}[wanted]
 
 
