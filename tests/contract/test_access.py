@@ -5,6 +5,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import time
+
 import pytest
 import requests
 
@@ -41,6 +45,19 @@ def test_account_with_a_role(cluster, account):
     from api import until
     until(lambda: account(cluster.core("configmaps")).status_code == 200, 10)
     assert account(cluster.core("secrets")).status_code == 403
+
+
+@pytest.mark.parametrize(("asked", "lives"), [(3607, 365 * 86400), (7200, 7200)])
+def test_a_token_of_the_usual_length_of_pods_lives_a_year(cluster, asked, lives):
+    """Most clients read it once; with an hour of life, whatever has no kubelet that writes it anew would be locked out."""
+    name = f"token-{asked}"
+    pod = cluster.create(cluster.core("pods"), {"metadata": {"name": name}, "spec": {
+        "nodeSelector": {"no": "node"}, "containers": [{"name": "main", "image": "none"}]}})
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {
+        "expirationSeconds": asked, "boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": name, "uid": pod["metadata"]["uid"]}}}
+    token = cluster.create(cluster.core("serviceaccounts", "default/token"), body)["status"]["token"]
+    claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
+    assert abs(claims["exp"] - time.time() - lives) < 60
 
 
 @pytest.mark.hosts

@@ -118,7 +118,9 @@ class PodFiles:
         meta, account = self._pod["metadata"], self._pod["spec"].get("serviceAccountName", "default")
         answer = self._client.request(
             "POST", f"/api/v1/namespaces/{meta['namespace']}/serviceaccounts/{account}/token",
-            {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 3607}})
+            {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {
+                "expirationSeconds": 3607,
+                "boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": meta["name"], "uid": meta["uid"]}}})
         return answer["status"]["token"]
 
     def mounts(self, container, log_path):

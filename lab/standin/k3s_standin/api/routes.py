@@ -271,8 +271,7 @@ class KubernetesApi:
 
     def _token(self, request, resource, account):
         body = _json(request) or {}
-        seconds = int((body.get("spec") or {}).get("expirationSeconds") or 3600)
-        meta = account["metadata"]
+        seconds, meta = auth.token_lifetime(body.get("spec") or {}), account["metadata"]
         return Response(201, {**body, "kind": "TokenRequest", "apiVersion": "authentication.k8s.io/v1",
                               "status": {"token": self.tokens.issue(meta["namespace"], meta["name"], seconds)}})
 
