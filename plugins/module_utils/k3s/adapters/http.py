@@ -82,7 +82,7 @@ def try_join(server_url: str, join_token: str, timeout: float = 5.0) -> tuple[in
     """
     wanted = token.parse(join_token)
     address = urlsplit(server_url)
-    unverified = ssl.create_default_context()
+    unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     unverified.check_hostname = False
     unverified.verify_mode = ssl.CERT_NONE
     try:

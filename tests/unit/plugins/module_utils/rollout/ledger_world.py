@@ -37,6 +37,20 @@ def intend(book):
     book.sync()
 
 
+def fill(book, synced=None):
+    """Write some events, and then so many that a part is sealed. synced: becomes what is known to be in the cluster."""
+    synced = [] if synced is None else synced
+    for number in range(6):
+        book.append(look(number))
+        book.append({**INTENT, "attempt": number})
+        book.sync()
+        synced[:] = book.events
+    for number in range(60):
+        book.append(look(number))
+    book.sync()
+    synced[:] = book.events
+
+
 class Clock:
     """Time that passes only when somebody waits. meanwhile: what happens then, called with the seconds; pace: how fast it goes."""
 

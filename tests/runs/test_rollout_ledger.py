@@ -19,7 +19,7 @@ from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.le
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.samples import NOW
 from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.rollout.steps import small_plan
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[2]
 SHOW = """
 - ansible.builtin.import_playbook: edgeai.sites.rollout_ledger
 - hosts: localhost
