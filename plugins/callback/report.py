@@ -18,8 +18,9 @@ options:
     description:
       - Directory on the controller that receives C(report.txt), C(report.json), C(report.md), C(junit.xml) and C(index.html).
       - V({fleet}) is replaced by the name of the fleet.
+      - Without it C(report) in the variable C(edge_state_dir), where kubeconfigs and rollouts are too; and without that variable
+        C(~/.edgeai/{fleet}/report).
     type: path
-    default: ~/.edgeai/{fleet}/report
     env:
       - name: EDGEAI_REPORT_DIR
     ini:
@@ -34,7 +35,9 @@ import json
 import os
 import shutil
 
+from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
+from ansible.template import Templar
 from ansible_collections.edgeai.sites.plugins.module_utils.files import replace
 from ansible_collections.edgeai.sites.plugins.module_utils.report.html import render_html
 from ansible_collections.edgeai.sites.plugins.module_utils.report.junit import render_junit
@@ -61,6 +64,7 @@ class CallbackModule(CallbackBase):
         self._step = None
         self._rollout = False
         self._site_of = {}
+        self._state_dir = ""
 
     def v2_playbook_on_start(self, playbook):
         self.record["playbook"] = os.path.basename(getattr(playbook, "_file_name", "") or "")
@@ -99,7 +103,7 @@ class CallbackModule(CallbackBase):
             return
         summary = summarise(self.record)
         width = shutil.get_terminal_size((110, 24)).columns
-        directory = os.path.expanduser(self.get_option("directory").replace("{fleet}", self.record["fleet"] or "fleet"))
+        directory = os.path.abspath(os.path.expanduser(self._directory().replace("{fleet}", self.record["fleet"] or "fleet")))
         text = render_text(summary, width)
         _write_all(directory, {
             "report.txt": text,
@@ -110,6 +114,9 @@ class CallbackModule(CallbackBase):
         })
         self._display.display("\nREPORT  " + text)
         self._display.display(f"report for the browser: {os.path.join(directory, 'index.html')}")
+
+    def _directory(self):
+        return self.get_option("directory") or os.path.join(self._state_dir or "~/.edgeai/{fleet}", "report")
 
     def _has_something_to_say(self):
         hosts = self.record["hosts"].values()
@@ -157,7 +164,9 @@ class CallbackModule(CallbackBase):
         for host in inventory.get_hosts("sites:cloud" if "cloud" in inventory.groups else "sites", ignore_restrictions=True):
             values = manager.get_vars(play=play, host=host, include_hostvars=False)
             site = str(values.get("edge_site", ""))
-            self.record["fleet"] = self.record["fleet"] or str(values.get("edge_fleet", ""))
+            if not self.record["sites"]:
+                self.record["fleet"] = str(values.get("edge_fleet", ""))
+                self._state_dir = _templated(play, values, "edge_state_dir")
             self._site_of[host.get_name()] = site
             node = {"name": host.get_name(), "address": str(values.get("ansible_host", ""))}
             node.update({key: values.get(variable, "") for key, variable in NODE_VARS.items()})
@@ -177,6 +186,14 @@ class CallbackModule(CallbackBase):
 
 def _now():
     return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _templated(play, values, name):
+    """Return what a variable comes to, and "" for one that fails: what uses it in a task says why, and the report is written all the same."""
+    try:
+        return str(Templar(loader=play.get_loader(), variables=values).template(values.get(name, "")))
+    except AnsibleError:
+        return ""
 
 
 def _first_line(data):

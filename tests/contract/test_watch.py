@@ -51,10 +51,13 @@ def test_initial_events_end_with_a_bookmark(cluster):
 
 
 def test_bookmark_before_the_end(cluster):
-    watch = cluster.watch(cluster.core("configmaps"), timeoutSeconds="6", allowWatchBookmarks="true",
-                          resourceVersion=cluster.revision())
-    watch.wait(seconds=12)
-    assert "BOOKMARK" in [e["type"] for e in watch.events]
+    """Usually: a server looks about once a second for watches that end in two, and was seen to miss one. None may wait for it."""
+    def kinds():
+        watch = cluster.watch(cluster.core("configmaps"), timeoutSeconds="6", allowWatchBookmarks="true", resourceVersion=cluster.revision())
+        watch.wait(seconds=12)
+        return [event["type"] for event in watch.events]
+
+    assert any("BOOKMARK" in kinds() for _turn in range(3))
 
 
 def test_version_that_is_too_old(cluster):

@@ -25,21 +25,34 @@ def _play(tmp_path):
     inventory.write_text(yaml.safe_dump({"sites": {"hosts": {"camera-a": host, "camera-b": host}}, "nobody": {}}))
     report = tmp_path / "report/report.json"
 
-    def play(*tasks, name="K3s | Start", arguments=(), again=None, nobody=()):
+    def play(*tasks, name="K3s | Start", arguments=(), again=None, nobody=(), state_dir=""):
         playbook = tmp_path / "play.yml"
         plays = [{"name": name, "hosts": "sites", "gather_facts": False, "tasks": list(tasks)}]
         if again:
             plays.append({"name": again, "hosts": "sites", "gather_facts": False, "tasks": list(tasks)})
         plays += [{"name": title, "hosts": "nobody", "gather_facts": False, "tasks": list(tasks)} for title in nobody]
         playbook.write_text(yaml.safe_dump(plays))
+        place = {"EDGEAI_REPORT_DIR": str(report.parent)} if state_dir == "" else {}
+        if state_dir:
+            arguments = [*arguments, "-e", json.dumps({"edge_state_dir": state_dir})]
         done = subprocess.run(
             [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, playbook, *arguments],
             capture_output=True, text=True, check=False, timeout=120, cwd=tmp_path,
             env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".ansible/dev"),
-                 "EDGEAI_REPORT_DIR": str(report.parent), "ANSIBLE_HOME": str(tmp_path / "home")})
+                 "ANSIBLE_HOME": str(tmp_path / "home"), **place})
         return done.returncode, done.stdout + done.stderr, json.loads(report.read_text()) if report.exists() else None
 
     return play
+
+
+@pytest.mark.parametrize(("state_dir", "place"), [
+    ("{{ playbook_dir }}/state", "state/report"), ("{{ nobody_said }}/state", "home/.edgeai/demo/report"), (None, "home/.edgeai/demo/report")])
+def test_without_an_order_it_lies_where_the_state_is(play, tmp_path, monkeypatch, state_dir, place):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("EDGEAI_REPORT_DIR", raising=False)
+    _code, text, report = play(fail("broken"), state_dir=state_dir)
+    assert report is None and (tmp_path / place / "report.json").exists()
+    assert f"report for the browser: {tmp_path / place}/index.html" in text
 
 
 def fail(message, **more):
