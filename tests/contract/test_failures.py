@@ -8,10 +8,13 @@ The expectations were seen on a real K3s 1.36 (systemd 252, Type=notify, Restart
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 
 import pytest
+
+from api import until
 
 pytestmark = pytest.mark.hosts
 
@@ -117,17 +120,44 @@ def test_agent_refuses_cgroup_v1(agent, good_agent_settings):
     agent.await_line(mark, 'level=error msg="Shutdown request received: ')
 
 
-def test_agent_needs_a_default_route(agent, good_agent_settings):
-    route = agent.out("ip route show default")
-    agent.configure(good_agent_settings)
+@contextlib.contextmanager
+def without_default_route(host):
+    route = host.out("ip route show default")
+    host.run("ip route del default")
     try:
-        agent.run("ip route del default")
+        yield
+    finally:
+        host.stop()
+        host.run(f"ip route add {route}")
+
+
+def test_agent_takes_its_address_from_the_default_route(agent, good_agent_settings):
+    agent.configure({key: value for key, value in good_agent_settings.items() if key != "node-ip"})
+    with without_default_route(agent):
         mark = agent.start()
         agent.await_line(mark, 'level=fatal msg="Error: failed to get node name and addresses: no default routes found in '
                          r'\\"/proc/net/route\\" or \\"/proc/net/ipv6_route\\""')
-    finally:
-        agent.stop()
-        agent.run(f"ip route add {route}")
+
+
+def test_flannel_needs_a_default_route_all_the_same(agent, good_agent_settings):
+    """With an address the agent is started, says so to systemd, and ends well: only its restarts and one line tell."""
+    agent.configure({**good_agent_settings, "node-ip": [agent.address]})
+    with without_default_route(agent):
+        mark = agent.start()
+        agent.await_line(mark, 'level=info msg="k3s agent is up and running"')
+        agent.await_line(mark, 'level=error msg="Shutdown request received: '
+                         r'\\"flannel exited: failed to find the interface: failed to get default interface: unable to find default route\\""')
+        until(lambda: int(agent.state()["NRestarts"]) >= 1, 30, agent.state)
+        assert (agent.state()["Result"], agent.state()["ExecMainStatus"]) == ("success", "0")
+    agent.configure({**good_agent_settings, "node-ip": [agent.address], "flannel-iface": agent.out(
+        f"ip -o -4 address | awk '$4 ~ /^{agent.address}[/]/ {{print $2}}'")})
+    with without_default_route(agent):
+        agent.start()
+        agent.await_state("active")
+        main_pid = agent.state()["MainPID"]
+        # Longer than it took to end, and to be started again.
+        until(lambda: int(agent.out(f"ps -o etimes= -p {main_pid} || echo 99")) >= 10, 30)
+        assert (agent.state()["MainPID"], agent.state()["NRestarts"]) == (main_pid, "0")
 
 
 def test_agent_waits_for_its_server_and_joins(agent, good_agent_settings, contract_hosts, cluster):
@@ -285,6 +315,16 @@ def test_server_port_taken(server, good_server_settings):
                           ':6443: bind: address already in use"')
     finally:
         server.run("systemctl stop contract-port", check=False)
+
+
+def test_server_without_default_route_ends_and_says_nothing(server, good_server_settings):
+    server.configure({**good_server_settings, "node-ip": [server.address]})
+    with without_default_route(server):
+        mark = server.start()
+        server.await_line(mark, 'level=info msg="k3s is up and running"')
+        until(lambda: int(server.state()["NRestarts"]) >= 1, 60, server.state)
+        assert (server.state()["Result"], server.state()["ExecMainStatus"]) == ("success", "0")
+        assert "level=fatal" not in server.journal(mark) and "default route" not in server.journal(mark)
 
 
 def test_server_without_token_uses_what_it_remembers(server, good_server_settings):

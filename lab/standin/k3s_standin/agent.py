@@ -85,10 +85,24 @@ class Agent:
         log.info(f"Flannel found PodCIDR assigned for node {self.name}")
         log.info("k3s agent is up and running")
         host.notify_systemd("READY=1")
-        self._stop.wait()
-        log.info("Shutdown request received: \"terminated\"")
+        problem = self.flannel_problem()
+        if problem:
+            log.error(f"Shutdown request received: \"flannel exited: {problem}\"")
+        else:
+            self._stop.wait()
+            log.info("Shutdown request received: \"terminated\"")
         self.kubelet.stop()
         os._exit(0)
+
+    def flannel_problem(self):
+        """Why flannel finds no interface, and takes K3s with it; "" when it does."""
+        if self.flannel_backend == "none" or self.settings.text("flannel-iface"):
+            return ""
+        try:
+            host.default_interface()
+        except host.NoDefaultRoute:
+            return "failed to find the interface: failed to get default interface: unable to find default route"
+        return ""
 
     def make_directories(self, server):
         for path, mode in ((self.data_dir, 0o755), (self.dir, 0o700), (self.dir / "etc", 0o700 if server else 0o755),

@@ -28,6 +28,7 @@ from .kubelet.kubelet import KubeletRefused
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 CLOUD_CONTROLLER_SECONDS = 4.8   # after READY of a new cluster: until then its first node is Ready and tainted
 API_BEFORE_READY_SECONDS = 2.5   # the API answers this long before systemd hears READY and the kubelet starts
+FLANNEL_GONE_SECONDS = 3.0       # and this long after its flannel did
 KUBELET_REFUSAL_SECONDS = 2.9    # a server lives this long after its kubelet refused
 _AUTHORITIES = ("server-ca", "client-ca", "request-header-ca")
 _CLIENTS = {  # file: (common name, organization)
@@ -310,6 +311,9 @@ class Server:
             os._exit(0)
         log.info(f"Annotations and labels have been set successfully on node: {self.name}")
         log.info(f"Starting flannel with backend {agent.flannel_backend}")
+        if agent.flannel_problem():  # a server says nothing of it
+            time.sleep(FLANNEL_GONE_SECONDS)
+            os._exit(0)
 
     # -- files for people and tools ----------------------------------------------------------------
     def _write_credentials(self):

@@ -40,11 +40,11 @@ def interface_address(interface):
 
 
 def node_address(settings):
-    """The node's IP. K3s wants a default route even where the address is configured."""
-    interface = default_interface()
+    """The node's IP: as configured, else that of the interface of the default route."""
     configured = settings.many("node-ip")
     if configured:
         return configured[0]
+    interface = default_interface()
     return interface_address(settings.text("flannel-iface") or interface)
 
 

@@ -46,7 +46,7 @@ CAUSES = (
     Cause("kubelet_flags", r"failed to (validate|parse) kubelet|failed to load kubelet config|unknown flag: --", 2,
           "the kubelet refuses its arguments",
           "correct kubelet-arg in k3s_config, or the files in agent/etc/kubelet.conf.d"),
-    Cause("no_default_route", r"no default routes found", 2,
+    Cause("no_default_route", r"no default routes found|unable to find default route", 2,
           "the host has no default route, and K3s does not start without one",
           "give the host a default route; for isolated sites the role host sets up a dummy one"),
     Cause("port_taken", r"bind: address already in use", 2,

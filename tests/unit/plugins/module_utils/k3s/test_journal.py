@@ -35,6 +35,8 @@ LINES = [
                              "specified with --node-labels: [kubernetes.io/role]"),
     ("kubelet_flags", False, "Error: failed to parse kubelet flag: unknown flag: --no-such"),
     ("no_default_route", False, k3s("fatal", "Error: no default routes found in \\\"/proc/net/route\\\"")),
+    ("no_default_route", False, k3s("error", "Shutdown request received: \\\"flannel exited: failed to find the interface: failed to get "
+                                             "default interface: unable to find default route\\\"")),
     ("port_taken", False, k3s("fatal", "Error: preparing server: failed to start supervisor listener: listen tcp :6443: "
                                        "bind: address already in use")),
     ("noexec", True, k3s("fatal", "Error: exec: \\\"k3s-agent\\\": executable file not found in $PATH").replace('\\"', '"')),

@@ -173,7 +173,7 @@ def run(plan, site, ledger, seconds=20000, orders=(), watch_wave=None, each=map)
             raise AssertionError("the engine writes and writes, and nothing happens")
         if ledger.state.status in s.FINISHED and not orders or ledger.state.status == s.PAUSED and not orders and not under_way(ledger.state, plan):
             break
-        site.now += 1 if ledger.state.seq != seq else 3
+        site.now += 1 if ledger.state.seq != seq else 5
     return ledger.state
 
 
