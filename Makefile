@@ -18,7 +18,7 @@ demo-down: tools ## remove the lab factory, and nothing else
 test: setup ## everything that CI runs
 	@tools/test $(if $(ONLY),--only $(ONLY)) $(if $(SKIP),--skip $(SKIP))
 
-check: tools ## the fast lane, without hosts: lint, unit tests, rules of the house, docs, syntax
+check: tools ## the fast lane, without hosts: lint, unit tests, rules of the house, docs
 	@tools/check $(if $(ONLY),--only $(ONLY)) $(if $(SKIP),--skip $(SKIP))
 
 scenario: setup ## one Molecule scenario on hosts of the lab: make scenario S=k3s

@@ -87,7 +87,7 @@ class Agent:
         host.notify_systemd("READY=1")
         problem = self.flannel_problem()
         if problem:
-            log.error(f"Shutdown request received: \"flannel exited: {problem}\"")
+            log.error(f"Shutdown request received: {problem}")
         else:
             self._stop.wait()
             log.info("Shutdown request received: \"terminated\"")
@@ -101,7 +101,7 @@ class Agent:
         try:
             host.default_interface()
         except host.NoDefaultRoute:
-            return "failed to find the interface: failed to get default interface: unable to find default route"
+            return '"flannel exited: failed to find the interface: failed to get default interface: unable to find default route"'
         return ""
 
     def make_directories(self, server):

@@ -28,7 +28,7 @@ from .kubelet.kubelet import KubeletRefused
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 CLOUD_CONTROLLER_SECONDS = 4.8   # after READY of a new cluster: until then its first node is Ready and tainted
 API_BEFORE_READY_SECONDS = 2.5   # the API answers this long before systemd hears READY and the kubelet starts
-FLANNEL_GONE_SECONDS = 3.0       # and this long after its flannel did
+FLANNEL_GONE_SECONDS = 2.0       # and this long after its flannel ended
 KUBELET_REFUSAL_SECONDS = 2.9    # a server lives this long after its kubelet refused
 _AUTHORITIES = ("server-ca", "client-ca", "request-header-ca")
 _CLIENTS = {  # file: (common name, organization)
@@ -311,7 +311,10 @@ class Server:
             os._exit(0)
         log.info(f"Annotations and labels have been set successfully on node: {self.name}")
         log.info(f"Starting flannel with backend {agent.flannel_backend}")
-        if agent.flannel_problem():  # a server says nothing of it
+        problem = agent.flannel_problem()
+        if problem:
+            log.error(f"Shutdown request received: {problem}")
+            log.info("Waiting up to 2s for graceful shutdown of Kine GRPC server...")
             time.sleep(FLANNEL_GONE_SECONDS)
             os._exit(0)
 
