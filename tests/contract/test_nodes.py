@@ -47,13 +47,18 @@ def test_lease_shape(cluster, node):
 
 
 def test_the_lease_moves_and_the_heartbeat_stands_still(cluster, node):
-    """Freshness is in the lease (every 10 s): the Ready condition may be five minutes old on a healthy node."""
+    """Freshness is in the lease (every 10 s): the Ready condition may be five minutes old on a healthy node.
+
+    A change of the node, such as a kubelet that has just been started, is a heartbeat too: so not each time.
+    """
     name = node["metadata"]["name"]
-    first_lease, beat = renewed(cluster, name), condition(node, "Ready")["lastHeartbeatTime"]
-    until(lambda: renewed(cluster, name) != first_lease, 20)
-    second = renewed(cluster, name)
-    until(lambda: renewed(cluster, name) != second, 20)
-    assert condition(cluster.get(f"/api/v1/nodes/{name}"), "Ready")["lastHeartbeatTime"] == beat
+
+    def stands_still():
+        beat, seen = condition(cluster.get(f"/api/v1/nodes/{name}"), "Ready")["lastHeartbeatTime"], {renewed(cluster, name)}
+        until(lambda: seen.add(renewed(cluster, name)) or len(seen) == 3, 40)
+        return condition(cluster.get(f"/api/v1/nodes/{name}"), "Ready")["lastHeartbeatTime"] == beat
+
+    assert any(stands_still() for _turn in range(3))
 
 
 def test_capacity_given_by_hand_becomes_allocatable_and_stays(cluster, node):
