@@ -15,6 +15,7 @@ import yaml
 from kubeedge_standin import certificates, cri, version
 from kubeedge_standin.cloudcore.controller import references
 from kubeedge_standin.edgecore import config, edged, node, podstatus, runspec
+from kubeedge_standin.edgecore.link import NoAnswer, NotConnected
 from kubeedge_standin.edgecore.pods import PodWorker
 from standin_common import devices, durations
 from standin_common.volumes import PodFiles
@@ -248,6 +249,39 @@ def test_one_device_goes_to_one_pod_and_is_free_again_after_it(kubelet):
     kubelet.workers["uid-first"].status = {"phase": "Succeeded"}
     kubelet._take(gpu_pod("third"))
     assert kubelet.workers["uid-third"].rejected is None
+
+
+class Cloud:
+    """Answers reports, after `meanwhile`, or does not."""
+
+    def __init__(self, meanwhile=lambda: None, problem=None):
+        self.meanwhile, self.problem, self.told = meanwhile, problem, []
+
+    def request(self, _verb, body):
+        self.told.append(body["status"]["conditions"])
+        self.meanwhile()
+        if self.problem:
+            raise self.problem
+
+
+@pytest.mark.parametrize("problem", [None, NotConnected(), NoAnswer("timeout")], ids=repr)
+def test_what_changes_while_it_is_reported_is_reported_again(kubelet, problem):
+    kubelet.database.put = lambda *_row: None
+    kubelet._take(gpu_pod("first"))
+    worker = kubelet.workers["uid-first"]
+
+    def become_ready():
+        worker.status = {"conditions": ["ready"]}
+        kubelet.pod_changed(worker)
+
+    worker.status = {"conditions": ["not ready"]}
+    kubelet.pod_changed(worker)
+    kubelet.link = Cloud(become_ready, problem)
+    kubelet._report(worker)
+    assert (kubelet.link.told, kubelet._dirty_pods) == ([["not ready"]], {"uid-first"})
+    kubelet.link = Cloud()
+    kubelet._report(worker)
+    assert (kubelet.link.told, kubelet._dirty_pods) == ([["ready"]], set())
 
 
 def test_a_device_that_no_plugin_ever_offered_is_refused(kubelet):

@@ -257,16 +257,19 @@ class Edged:
         meta = worker.pod["metadata"]
         if not worker.rejected and not worker.status.get("conditions"):
             return
+        with self._lock:
+            self._dirty_pods.discard(worker.uid)    # before it is told: what changes meanwhile is told again
         try:
             self.link.request("pod-status", {"namespace": meta["namespace"], "name": meta["name"], "uid": worker.uid,
                                              "status": worker.status})
         except Rejected as refusal:
             if refusal.status in (404, 409):  # deleted, or another pod of this name
                 worker.finish()
-        except (NotConnected, NoAnswer):
-            return                            # again when the line is back
-        with self._lock:
-            self._dirty_pods.discard(worker.uid)
+        except (NotConnected, NoAnswer) as problem:
+            with self._lock:
+                self._dirty_pods.add(worker.uid)    # again when the line is back
+            if isinstance(problem, NoAnswer):
+                self._dirty.set()
 
     def pods(self):
         """The pods as the local API shows them."""
