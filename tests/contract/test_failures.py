@@ -135,6 +135,14 @@ FLANNEL_ENDED = ('level=error msg="Shutdown request received: '
                  r'\\"flannel exited: failed to find the interface: failed to get default interface: unable to find default route\\""')
 
 
+def flannel_ends(host, running, seconds):
+    mark = host.start()
+    host.await_line(mark, f'level=info msg="{running}"')
+    host.await_line(mark, FLANNEL_ENDED)
+    until(lambda: int(host.state()["NRestarts"]) >= 1, seconds, host.state)
+    assert (host.state()["Result"], host.state()["ExecMainStatus"]) == ("success", "0")
+
+
 def test_agent_takes_its_address_from_the_default_route(agent, good_agent_settings):
     agent.configure({key: value for key, value in good_agent_settings.items() if key != "node-ip"})
     with without_default_route(agent):
@@ -147,11 +155,7 @@ def test_flannel_needs_a_default_route_all_the_same(agent, good_agent_settings):
     """With an address the agent is started, says so to systemd, and ends well: only its restarts and one line tell."""
     agent.configure({**good_agent_settings, "node-ip": [agent.address]})
     with without_default_route(agent):
-        mark = agent.start()
-        agent.await_line(mark, 'level=info msg="k3s agent is up and running"')
-        agent.await_line(mark, FLANNEL_ENDED)
-        until(lambda: int(agent.state()["NRestarts"]) >= 1, 30, agent.state)
-        assert (agent.state()["Result"], agent.state()["ExecMainStatus"]) == ("success", "0")
+        flannel_ends(agent, "k3s agent is up and running", 30)
     agent.configure({**good_agent_settings, "node-ip": [agent.address], "flannel-iface": agent.out(
         f"ip -o -4 address | awk '$4 ~ /^{agent.address}[/]/ {{print $2}}'")})
     with without_default_route(agent):
@@ -323,11 +327,7 @@ def test_server_port_taken(server, good_server_settings):
 def test_flannel_of_a_server_needs_a_default_route_too(server, good_server_settings):
     server.configure({**good_server_settings, "node-ip": [server.address]})
     with without_default_route(server):
-        mark = server.start()
-        server.await_line(mark, 'level=info msg="k3s is up and running"')
-        server.await_line(mark, FLANNEL_ENDED)
-        until(lambda: int(server.state()["NRestarts"]) >= 1, 60, server.state)
-        assert (server.state()["Result"], server.state()["ExecMainStatus"]) == ("success", "0")
+        flannel_ends(server, "k3s is up and running", 60)
 
 
 def test_server_without_token_uses_what_it_remembers(server, good_server_settings):

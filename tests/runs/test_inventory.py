@@ -13,18 +13,9 @@ import sys
 from pathlib import Path
 
 from ansible.parsing.vault import VaultLib, VaultSecret
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.fleet.fleets import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
-SMALL = """
-plugin: edgeai.sites.fleet
-fleet: small
-vars:
-  greeting: "{{ edge_site }} says hello"
-sites:
-  - name: north
-    nodes:
-      - {name: n1, address: 192.0.2.11, runtime: k3s_server, arch: amd64%s}
-"""
 
 
 def ansible(command, *arguments, **environment):

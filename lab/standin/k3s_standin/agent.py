@@ -85,24 +85,23 @@ class Agent:
         log.info(f"Flannel found PodCIDR assigned for node {self.name}")
         log.info("k3s agent is up and running")
         host.notify_systemd("READY=1")
-        problem = self.flannel_problem()
-        if problem:
-            log.error(f"Shutdown request received: {problem}")
-        else:
+        if not self.flannel_ends():
             self._stop.wait()
             log.info("Shutdown request received: \"terminated\"")
         self.kubelet.stop()
         os._exit(0)
 
-    def flannel_problem(self):
-        """Why flannel finds no interface, and takes K3s with it; "" when it does."""
+    def flannel_ends(self):
+        """Whether flannel finds no interface, says so, and takes K3s with it."""
         if self.flannel_backend == "none" or self.settings.text("flannel-iface"):
-            return ""
+            return False
         try:
             host.default_interface()
         except host.NoDefaultRoute:
-            return '"flannel exited: failed to find the interface: failed to get default interface: unable to find default route"'
-        return ""
+            log.error('Shutdown request received: "flannel exited: failed to find the interface: failed to get default interface: '
+                      'unable to find default route"')
+            return True
+        return False
 
     def make_directories(self, server):
         for path, mode in ((self.data_dir, 0o755), (self.dir, 0o700), (self.dir / "etc", 0o700 if server else 0o755),

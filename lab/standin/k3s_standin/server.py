@@ -28,8 +28,8 @@ from .kubelet.kubelet import KubeletRefused
 KUBECONFIG = "/etc/rancher/k3s/k3s.yaml"
 CLOUD_CONTROLLER_SECONDS = 4.8   # after READY of a new cluster: until then its first node is Ready and tainted
 API_BEFORE_READY_SECONDS = 2.5   # the API answers this long before systemd hears READY and the kubelet starts
-FLANNEL_GONE_SECONDS = 2.0       # and this long after its flannel ended
 KUBELET_REFUSAL_SECONDS = 2.9    # a server lives this long after its kubelet refused
+FLANNEL_GONE_SECONDS = 2.0       # and this long after its flannel ended
 _AUTHORITIES = ("server-ca", "client-ca", "request-header-ca")
 _CLIENTS = {  # file: (common name, organization)
     "client-admin": ("system:admin", "system:masters"),
@@ -311,9 +311,7 @@ class Server:
             os._exit(0)
         log.info(f"Annotations and labels have been set successfully on node: {self.name}")
         log.info(f"Starting flannel with backend {agent.flannel_backend}")
-        problem = agent.flannel_problem()
-        if problem:
-            log.error(f"Shutdown request received: {problem}")
+        if agent.flannel_ends():
             log.info("Waiting up to 2s for graceful shutdown of Kine GRPC server...")
             time.sleep(FLANNEL_GONE_SECONDS)
             os._exit(0)

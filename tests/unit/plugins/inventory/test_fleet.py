@@ -12,19 +12,10 @@ import yaml
 from ansible.errors import AnsibleParserError
 from ansible_collections.edgeai.sites.plugins.inventory import fleet as plugin
 from ansible_collections.edgeai.sites.plugins.module_utils.fleet.expand import expand
+from ansible_collections.edgeai.sites.tests.unit.plugins.module_utils.fleet.fleets import SMALL
 
 ROOT = Path(__file__).resolve().parents[4]
 FLEETS = sorted([*ROOT.glob("inventories/*/fleet.yml"), *ROOT.glob("molecule/*/inventory/fleet.yml")])
-SMALL = """
-plugin: edgeai.sites.fleet
-fleet: small
-vars:
-  greeting: "{{ edge_site }} says hello"
-sites:
-  - name: north
-    nodes:
-      - {name: n1, address: 192.0.2.11, runtime: k3s_server, arch: amd64%s}
-"""
 
 
 def test_factories_are_what_the_readme_says():

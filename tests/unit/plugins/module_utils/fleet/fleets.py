@@ -6,6 +6,18 @@ import copy
 
 import yaml
 
+# A fleet of one node, as text; %s: more keys of the node.
+SMALL = """
+plugin: edgeai.sites.fleet
+fleet: small
+vars:
+  greeting: "{{ edge_site }} says hello"
+sites:
+  - name: north
+    nodes:
+      - {name: n1, address: 192.0.2.11, runtime: k3s_server, arch: amd64%s}
+"""
+
 FLEET = yaml.safe_load(
     """
 plugin: edgeai.sites.fleet
